@@ -1,0 +1,71 @@
+package breaker
+
+import "time"
+
+// Counts are what the rules of a closed circuit are judged on: the calls of the
+// window, those still in flight for too long, and the present run of failures.
+type Counts struct {
+	// Calls ended in the window as Success or Failure.
+	Calls int `json:"calls"`
+	// Failures are those of them that failed.
+	Failures int `json:"failures"`
+	// Slow are those of them that took SlowCall or longer.
+	Slow int `json:"slow"`
+	// Overdue calls are still in flight after SlowCall. They are not in Calls.
+	Overdue int `json:"overdue"`
+	// ConsecutiveFailures have come since the last success, in the window or
+	// before it, overdue calls included.
+	ConsecutiveFailures int `json:"consecutive_failures"`
+}
+
+// FailureRate is Failures / Calls, or 0 without calls.
+func (c Counts) FailureRate() float64 { return share(c.Failures, c.Calls) }
+
+// SlowRate is the share of calls that were slow or are overdue, or 0 without
+// calls.
+func (c Counts) SlowRate() float64 { return share(c.Slow+c.Overdue, c.Calls+c.Overdue) }
+
+func share(part, whole int) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return float64(part) / float64(whole)
+}
+
+// Snapshot is a breaker at one moment. Its JSON names are stable.
+type Snapshot struct {
+	Key   string `json:"key"`
+	State State  `json:"state"`
+	Mode  Mode   `json:"mode"`
+	// Since is when State began.
+	Since time.Time `json:"since"`
+	// Until is when an open circuit will be tried again; zero when no time is
+	// set. It may lie in the past: the next call makes the transition.
+	Until time.Time `json:"until,omitzero"`
+	// Reason is why the circuit came into State, or the reason given for Mode.
+	Reason string `json:"reason,omitempty"`
+	Counts Counts `json:"counts"`
+	// InFlight calls were let through and have neither been answered nor ended.
+	InFlight int    `json:"in_flight"`
+	Totals   Totals `json:"totals"`
+}
+
+// Totals count since the breaker was made, and only ever grow.
+type Totals struct {
+	// Successes, Failures and Ignored are the calls that ended so in the state
+	// in which they were admitted.
+	Successes uint64 `json:"successes"`
+	Failures  uint64 `json:"failures"`
+	Ignored   uint64 `json:"ignored"`
+	// Slow are those of them that took SlowCall or longer, whatever came of them.
+	Slow uint64 `json:"slow"`
+	// Late calls ended after the state in which they were admitted had passed.
+	Late uint64 `json:"late"`
+	// Rejected calls were not let through; under Observe, would not have been.
+	Rejected uint64 `json:"rejected"`
+	// Opened is how often the circuit opened.
+	Opened uint64 `json:"opened"`
+	// OpenTime is how long it has been open altogether, up to now; half-open
+	// time is not in it.
+	OpenTime time.Duration `json:"open_time_ns"`
+}
