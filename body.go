@@ -1,0 +1,164 @@
+package httpbreaker
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+)
+
+// A watchedBody is the body of a response whose header was a Success. It holds the
+// permit until the body has ended, and passes everything on as it comes. Read and
+// Close may be called from different goroutines.
+type watchedBody struct {
+	io.ReadCloser // the body as Base returned it
+	permit        breaker.Permit
+	classify      Classifier
+	result        Result    // as of the header
+	start         time.Time // of the round trip; zero if nobody wants to know
+	settled       atomic.Bool
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.settle(err)
+	}
+	return n, err
+}
+
+// Close settles first: it makes a Read that is still waiting fail, and that error
+// means nothing. A caller who has seen enough says nothing against the host, so this
+// is as good as the end, unless it was the context that made him stop.
+func (b *watchedBody) Close() error {
+	err := io.EOF
+	if ctx := b.result.Request.Context(); ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	b.settle(err)
+	return b.ReadCloser.Close()
+}
+
+// settle ends the permit according to the body's first error; later ones only follow
+// from it.
+func (b *watchedBody) settle(err error) {
+	if b.settled.Swap(true) {
+		return
+	}
+	if err == io.EOF {
+		b.permit.Done(breaker.Success)
+		return
+	}
+	defer b.permit.Done(breaker.Ignored) // counts only if classify panics
+	r := b.result
+	r.Err = err
+	if !b.start.IsZero() {
+		r.waited = time.Since(b.start)
+	}
+	switch outcome := b.classify(r); outcome {
+	case breaker.Failure:
+		b.permit.Fail(err)
+	default:
+		b.permit.Done(outcome)
+	}
+}
+
+// hasBody reports whether a body is to come that may be watched: one that belongs to
+// the response and ends with it. What follows a 101 or a CONNECT is a connection, and
+// must stay the io.Writer that it is; a stream of events has no end to wait for.
+func hasBody(req *http.Request, res *http.Response) bool {
+	switch res.StatusCode {
+	case http.StatusSwitchingProtocols, http.StatusNoContent, http.StatusNotModified:
+		return false
+	}
+	return res.Body != nil && res.Body != http.NoBody && res.ContentLength != 0 &&
+		req.Method != http.MethodHead && req.Method != http.MethodConnect &&
+		!isEventStream(res.Header)
+}
+
+// isEventStream looks at the media type and leaves its parameters aside.
+func isEventStream(h http.Header) bool {
+	const mediaType = "text/event-stream"
+	s := h.Get("Content-Type")
+	if len(s) < len(mediaType) || !strings.EqualFold(s[:len(mediaType)], mediaType) {
+		return false
+	}
+	rest := strings.TrimLeft(s[len(mediaType):], " \t")
+	return rest == "" || rest[0] == ';'
+}
+
+// A requestBody is a request body that cannot be had a second time, such as that of a
+// visitor whom a proxy serves. It notes whether reading it failed, for which the host
+// is not to blame. Bodies with a GetBody are in memory or the like and go unwatched:
+// net/http treats some of them specially, and a wrapper would hide that.
+type requestBody struct {
+	io.ReadCloser
+	declared int64       // Request.ContentLength; not positive if unknown
+	read     int64       // used by the reading goroutine only
+	closed   atomic.Bool // by the base transport, after which errors only follow from that
+	fault    atomic.Bool
+}
+
+// trackUpload returns the request to send in the place of req: req itself or, if its
+// body has to be tracked, a shallow copy. RoundTrip must not modify req, and a deep
+// copy would cut the link to its Trailer.
+func trackUpload(req *http.Request) (*http.Request, *requestBody) {
+	if req.Body == nil || req.Body == http.NoBody || req.GetBody != nil {
+		return req, nil
+	}
+	body := &requestBody{ReadCloser: req.Body, declared: req.ContentLength}
+	sent := new(http.Request)
+	*sent = *req
+	sent.Body = body
+	return sent, body
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.read += int64(n)
+	short := err == io.EOF && b.declared > 0 && b.read < b.declared
+	long := b.declared > 0 && b.read > b.declared
+	if (short || long || err != nil && err != io.EOF) && !b.closed.Load() {
+		b.fault.Store(true)
+	}
+	return n, err
+}
+
+func (b *requestBody) Close() error {
+	b.closed.Store(true)
+	return b.ReadCloser.Close()
+}
+
+// callerFault reports whether the caller's reader failed before the transport closed
+// it, or delivered another length than it had declared. It is false for nil.
+func (b *requestBody) callerFault() bool { return b != nil && b.fault.Load() }
+
+// closeBody does what RoundTrip owes the caller for a request that is not handed on.
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		req.Body.Close()
+	}
+}
+
+func closeResponse(res *http.Response) {
+	if res != nil && res.Body != nil {
+		res.Body.Close()
+	}
+}
+
+// discard closes a response that nobody will read. It reads a short rest first, so
+// that the connection can be used again.
+func discard(res *http.Response) {
+	const most = 64 << 10
+	if res == nil || res.Body == nil {
+		return
+	}
+	if res.ContentLength <= most {
+		io.CopyN(io.Discard, res.Body, most+1)
+	}
+	res.Body.Close()
+}

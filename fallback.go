@@ -1,0 +1,212 @@
+package httpbreaker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// A Fallback answers a request in the place of a host that is failing. It is given the
+// request and, in Result.Err, the *OpenError of a rejected one; with
+// Config.FallbackOnFailure also the response or error of a failed one. It must return
+// a new response on every call. If it returns nil, nil or the Result's own response it
+// declines: the caller gets the original result. So he does if it returns an error or
+// panics.
+//
+// Its response is completed where it leaves something out (Status, Proto, Header, Body,
+// ContentLength), is marked so that [IsFallback] knows it, gets a Proxy-Status field
+// (RFC 9209) that says why it is there, and, if the circuit is open and it is a 503
+// without Retry-After, that field as well. What becomes of it never counts for or
+// against the host. The response that it replaces is closed, so it must not use that
+// response's body.
+//
+// It is called on the goroutine of the request, concurrently for different requests
+// and under no lock. The request's body has been closed, or is in the hands of Base:
+// only Request.GetBody can give it again. The request must not be modified. Its context
+// may be done, when it was a deadline that failed.
+type Fallback func(Result) (*http.Response, error)
+
+// Respond returns a Fallback that gives every request the same response. It copies
+// header and body, either of which may be nil. Fields about the connection
+// (hop-by-hop fields, RFC 9110 section 7.6.1) and Set-Cookie are left out, since they
+// would be the same for everybody; Content-Length and, unless given, Date are set. A
+// HEAD request gets no body.
+//
+// Respond panics unless status is in 200 to 299 or 400 to 599: a fallback that
+// redirects sends clients in circles. It panics if a 204 is to have a body.
+func Respond(status int, header http.Header, body []byte) Fallback {
+	if status < 200 || status > 299 && status < 400 || status > 599 {
+		panic(fmt.Sprintf("httpbreaker: Respond: status = %d; want 200 to 299 or 400 to 599", status))
+	}
+	if status == http.StatusNoContent && len(body) > 0 {
+		panic(fmt.Sprintf("httpbreaker: Respond: body of %d bytes; want none with status 204", len(body)))
+	}
+	header = maps.Clone(header)
+	if header == nil {
+		header = make(http.Header)
+	}
+	for _, name := range []string{
+		"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te",
+		"Trailer", "Transfer-Encoding", "Upgrade", "Set-Cookie",
+	} {
+		header.Del(name)
+	}
+	if status != http.StatusNoContent {
+		header.Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	header = header.Clone() // the values, too
+	body = bytes.Clone(body)
+
+	return func(r Result) (*http.Response, error) {
+		res := &http.Response{
+			StatusCode:    status,
+			Header:        header.Clone(),
+			Body:          http.NoBody,
+			ContentLength: int64(len(body)),
+		}
+		if res.Header.Get("Date") == "" {
+			res.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+		}
+		if len(body) > 0 && r.Request.Method != http.MethodHead {
+			res.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		return res, nil
+	}
+}
+
+var errNoGetBody = errors.New("httpbreaker: Reroute: the request's body is gone and it has no GetBody")
+
+// Reroute returns a Fallback that sends the request by rt, which would be one that
+// goes to another server: it gets the request with the URL that it had. A request with
+// a body is sent again only if it has a GetBody, which those made by [http.NewRequest]
+// from a buffer, a [bytes.Reader] or a [strings.Reader] have. Reroute panics if rt is
+// nil.
+func Reroute(rt http.RoundTripper) Fallback {
+	if rt == nil {
+		panic("httpbreaker: Reroute: rt = nil; want a RoundTripper")
+	}
+	return func(r Result) (*http.Response, error) {
+		req := r.Request
+		if req.Body != nil && req.Body != http.NoBody {
+			if req.GetBody == nil {
+				return nil, errNoGetBody
+			}
+			body, err := req.GetBody()
+			if err != nil {
+				return nil, err
+			}
+			again := *req
+			again.Body = body
+			req = &again
+		}
+		return rt.RoundTrip(req)
+	}
+}
+
+type fallbackKey struct{}
+
+// IsFallback reports whether res was given by a [Fallback] and not by the host that
+// was asked. It also works on what [http.Client] returns. It is false for nil.
+func IsFallback(res *http.Response) bool {
+	return res != nil && res.Request != nil && res.Request.Context().Value(fallbackKey{}) != nil
+}
+
+// instead returns what the caller gets for a request that was rejected or has failed.
+func (t *Transport) instead(r Result) (*http.Response, error) {
+	if t.cfg.Fallback == nil {
+		return r.Response, r.Err
+	}
+	res := ask(t.cfg.Fallback, r)
+	if res == nil || res == r.Response {
+		return r.Response, r.Err
+	}
+	complete(res, r)
+	discard(r.Response)
+	return res, nil
+}
+
+// ask returns nil if f declines, fails, panics or returns what is no final response. A
+// Goexit goes on.
+func ask(f Fallback, r Result) (res *http.Response) {
+	defer func() { _ = recover() }()
+	res, err := f(r)
+	if res == nil || res == r.Response {
+		return nil
+	}
+	if err != nil || res.StatusCode < 100 || res.StatusCode > 999 {
+		closeResponse(res)
+		return nil
+	}
+	return res
+}
+
+// complete makes res, which may have been put together by hand, the response to
+// r.Request that a client can rely on.
+func complete(res *http.Response, r Result) {
+	if res.Body == nil {
+		res.Body = http.NoBody
+	}
+	if res.Status == "" {
+		res.Status = statusLine(res.StatusCode)
+	}
+	if res.ProtoMajor == 0 {
+		res.Proto, res.ProtoMajor, res.ProtoMinor = "HTTP/1.1", 1, 1
+		if res.ContentLength == 0 && res.Body != http.NoBody {
+			res.ContentLength = -1
+		}
+	}
+	if res.Header = res.Header.Clone(); res.Header == nil {
+		res.Header = make(http.Header)
+	}
+	res.Header.Add("Proxy-Status", proxyStatus(r))
+	var open *OpenError
+	if res.StatusCode == http.StatusServiceUnavailable && res.Header.Get("Retry-After") == "" && errors.As(r.Err, &open) {
+		res.Header.Set("Retry-After", retryAfterSeconds(open))
+	}
+	res.Request = r.Request.WithContext(context.WithValue(r.Request.Context(), fallbackKey{}, true))
+}
+
+// retryAfterSeconds is the Retry-After field for requests that open has rejected: at
+// least 1, for a 0 would invite clients to come back in a loop.
+func retryAfterSeconds(open *OpenError) string {
+	seconds := (open.RetryAfter() + time.Second - 1) / time.Second
+	return strconv.FormatInt(int64(max(1, seconds)), 10)
+}
+
+// proxyStatus is our member of the Proxy-Status field (RFC 9209): why the response is
+// not the host's own. It names neither host nor error, for a proxy may hand it on.
+func proxyStatus(r Result) string {
+	var open *OpenError
+	switch {
+	case r.Response != nil:
+		return "httpbreaker; received-status=" + strconv.Itoa(r.Response.StatusCode)
+	case errors.As(r.Err, &open):
+		return "httpbreaker; error=destination_unavailable; details=" + quote("circuit "+open.State.String()+": "+open.Reason)
+	default:
+		return "httpbreaker; error=destination_unavailable; details=" + quote("request failed")
+	}
+}
+
+// quote writes s as a String of structured fields (RFC 8941 section 3.3.3), which is
+// ASCII: what else is in s becomes a question mark.
+func quote(s string) string {
+	q := make([]byte, 0, len(s)+2)
+	q = append(q, '"')
+	for _, c := range s {
+		switch {
+		case c == '"' || c == '\\':
+			q = append(q, '\\', byte(c))
+		case c < ' ' || c > '~':
+			q = append(q, '?')
+		default:
+			q = append(q, byte(c))
+		}
+	}
+	return string(append(q, '"'))
+}

@@ -1,0 +1,315 @@
+// Package httpbreaker stops an [http.Client] from calling hosts that are failing:
+//
+//	client := &http.Client{Transport: httpbreaker.New(nil)}
+//
+// Nothing changes while a host answers. Once it fails too often its circuit opens:
+// for some seconds requests to that host, and to no other, are rejected at once and
+// nothing is sent. Then one request is let through as a probe. If it succeeds the
+// circuit closes, otherwise it stays open for longer. The numbers are in
+// [breaker.Config], and a [breaker.Set] shows and controls the circuits:
+//
+//	client := &http.Client{Transport: httpbreaker.New(&httpbreaker.Config{
+//		Breakers: breaker.NewSet(breaker.Options{
+//			Config: breaker.Config{FailureRate: 0.3, OpenFor: 10 * time.Second},
+//		}),
+//	})}
+//
+// # What is a failure
+//
+// A [Classifier] gives each round trip one of three outcomes. [DefaultClassifier]
+// calls it a Failure when the host is at fault: an error that is not the caller's or
+// this machine's, or a 5xx status other than 501, 505 and 511. What says nothing about
+// the host is Ignored: a canceled request, a request body that cannot be read, no free
+// file descriptors, 429. Everything else is a Success. [Statuses], [Errors] and
+// [DeadlinesOver] change single rules:
+//
+//	Classify: httpbreaker.Statuses(nil, breaker.Success, 500)
+//
+// A response with a body is judged when the body ends, so that a host which breaks off
+// half-way has failed; Config.HeadersOnly turns that off. Requests should carry a
+// deadline: without one a host that hangs never fails.
+//
+// # Which requests share a circuit
+//
+// Those with the same key. A [KeyFunc] gives it: [ByHost] unless configured otherwise,
+// [ByRoute] for a circuit per endpoint, or any function. [WithKey] sets the key of one
+// request. A request whose key is "" bypasses the breaker.
+//
+// # What the caller gets instead
+//
+// A rejected request returns an [*OpenError], which matches [ErrOpen] and says who, why
+// and until when:
+//
+//	res, err := client.Get(url)
+//	var open *httpbreaker.OpenError
+//	if errors.As(err, &open) {
+//		log.Printf("%v: trying again in %v", open, open.RetryAfter())
+//	}
+//
+// With a [Fallback] it returns a response: a fixed one ([Respond]), that of another
+// server ([Reroute]), or whatever a function makes of it. [IsFallback] tells such a
+// response from a real one. A response from the host, whatever its status, is always
+// returned as it came.
+//
+// # With other layers
+//
+// A [Transport] keeps the contract of [http.RoundTripper] to the letter, so it works
+// under and over any other layer. Put retries outside of it, so that each attempt is
+// judged, with [StopRetryWhenOpen] to end them when the circuit is open. Put tracing
+// and authentication inside of it, as its Base, so that rejected requests cost
+// neither. In a [net/http/httputil.ReverseProxy], [ProxyErrorHandler] answers rejected
+// requests with 503 and Retry-After.
+package httpbreaker
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-cleanhttp"
+
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+)
+
+// Config configures a [Transport]. The zero Config is good as it is.
+type Config struct {
+	// Base makes the round trips. If nil, the Transport makes itself a
+	// [cleanhttp.DefaultPooledTransport].
+	Base http.RoundTripper
+
+	// Breakers holds the circuits, with the rules by which they open and close.
+	// Transports given the same Set share circuits. If nil, the Transport makes
+	// itself a Set with the default [breaker.Options].
+	Breakers *breaker.Set
+
+	// Key says which requests share a circuit. If nil, ByHost is used.
+	Key KeyFunc
+
+	// Classify says what a finished round trip means. If nil, DefaultClassifier is
+	// used. If it panics the round trip is Ignored and the panic goes on.
+	Classify Classifier
+
+	// Fallback answers rejected requests. If nil, they return an *OpenError.
+	Fallback Fallback
+
+	// FallbackOnFailure asks Fallback also about the round trips that Classify calls
+	// a Failure, errors and responses alike. The failure counts all the same.
+	// A response whose body fails later is past help. Without a Fallback it does
+	// nothing.
+	FallbackOnFailure bool
+
+	// RetryAfter, if positive, is the longest time for which a response can close its
+	// host to us: a 429 or 503 with a Retry-After field (RFC 9110 section 10.2.3)
+	// counts as a Failure, whatever Classify says, and opens the circuit for as long
+	// as the field says, but for RetryAfter at most. Zero ignores the field. New
+	// panics if it is negative.
+	RetryAfter time.Duration
+
+	// HeadersOnly judges a response by its header alone. Bodies are then handed on as
+	// they are, which saves one allocation a response, and a body that breaks off
+	// goes unnoticed.
+	HeadersOnly bool
+}
+
+// Transport is an [http.RoundTripper] that asks a circuit breaker before it makes a
+// round trip and tells it afterwards how that went.
+//
+// The zero Transport works and equals New(nil). A Transport is safe for concurrent
+// use and must not be copied after first use.
+type Transport struct {
+	init  sync.Once // fills in what cfg leaves open
+	cfg   Config
+	timed bool // somebody reads Result.Duration
+}
+
+var _ http.RoundTripper = (*Transport)(nil)
+
+// ErrOpen is what the error of every rejected request matches with [errors.Is], also
+// through [http.Client].
+var ErrOpen = breaker.ErrOpen
+
+// OpenError is the error of a rejected request: it says which circuit, why it is open
+// and until when. Nothing was sent.
+type OpenError = breaker.OpenError
+
+// New returns a Transport configured by a copy of cfg; nil means all defaults. It
+// panics if cfg is invalid, naming the field, its value and the rule.
+func New(cfg *Config) *Transport {
+	t := new(Transport)
+	if cfg != nil {
+		if cfg.RetryAfter < 0 {
+			panic(fmt.Sprintf("httpbreaker: Config.RetryAfter = %v; want >= 0", cfg.RetryAfter))
+		}
+		t.cfg = *cfg
+	}
+	return t
+}
+
+func (t *Transport) setDefaults() {
+	t.timed = t.cfg.Classify != nil || t.cfg.FallbackOnFailure
+	if t.cfg.Base == nil {
+		t.cfg.Base = cleanhttp.DefaultPooledTransport()
+	}
+	if t.cfg.Breakers == nil {
+		t.cfg.Breakers = breaker.NewSet(breaker.Options{})
+	}
+	if t.cfg.Key == nil {
+		t.cfg.Key = ByHost
+	}
+	if t.cfg.Classify == nil {
+		t.cfg.Classify = DefaultClassifier
+	}
+}
+
+// RoundTrip implements [http.RoundTripper]: it returns what Base returns, unchanged,
+// or, if the circuit is open, an *OpenError or the answer of Config.Fallback.
+//
+// A request whose context is done is not sent and returns [context.Cause] of it. One
+// whose URL or Header is nil goes straight to Base, which refuses it.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	t.init.Do(t.setDefaults)
+	b := t.breaker(req)
+	if b == nil {
+		return t.cfg.Base.RoundTrip(req)
+	}
+	ctx := req.Context()
+	if ctx.Err() != nil {
+		closeBody(req)
+		return nil, context.Cause(ctx)
+	}
+	permit, err := b.Allow(ctx)
+	if err != nil {
+		closeBody(req)
+		return t.instead(Result{Request: req, Err: err})
+	}
+	result, outcome := t.send(req, permit)
+	if outcome == breaker.Failure && t.cfg.FallbackOnFailure {
+		return t.instead(result)
+	}
+	return result.Response, result.Err
+}
+
+// breaker returns the breaker that req has to ask; nil means none.
+func (t *Transport) breaker(req *http.Request) *breaker.Breaker {
+	if req.URL == nil || req.Header == nil {
+		return nil
+	}
+	key, ok := keyFromContext(req.Context())
+	if !ok {
+		found := false
+		defer func() {
+			if !found { // Key has panicked
+				closeBody(req)
+			}
+		}()
+		key = t.cfg.Key(req)
+		found = true
+	}
+	if key == "" {
+		return nil
+	}
+	return t.cfg.Breakers.Get(key)
+}
+
+// send makes the round trip for which permit was given and judges it. The permit ends
+// here, or goes on to the response's body and ends with that.
+func (t *Transport) send(req *http.Request, permit breaker.Permit) (result Result, outcome breaker.Outcome) {
+	settled := false
+	defer func() {
+		if !settled { // a panic or runtime.Goexit, in Base or in Classify
+			permit.Done(breaker.Ignored)
+			closeResponse(result.Response)
+		}
+	}()
+
+	var start time.Time
+	if t.timed {
+		start = time.Now()
+	}
+	sent, upload := trackUpload(req)
+	res, err := t.cfg.Base.RoundTrip(sent)
+	if res != nil && res.Request == sent {
+		res.Request = req
+	}
+	if res != nil && err != nil {
+		closeResponse(res) // one or the other: http.Client would leak it
+		res = nil
+	}
+	result = Result{Request: req, Response: res, Err: err, body: upload}
+	if t.timed {
+		result.Duration = time.Since(start)
+	}
+
+	outcome, shutFor := t.judge(result)
+	switch {
+	case shutFor > 0:
+		permit.Trip(shutFor, fmt.Sprintf("%v, Retry-After %v", statusError(res.StatusCode), shutFor))
+	case outcome == breaker.Failure:
+		permit.Fail(cause(result))
+	case outcome == breaker.Success && !t.cfg.HeadersOnly && !permit.Probe() && hasBody(req, res):
+		permit.Answered()
+		res.Body = &watchedBody{ReadCloser: res.Body, permit: permit, classify: t.cfg.Classify, result: result, start: start}
+	default:
+		permit.Done(outcome)
+	}
+	settled = true
+	return result, outcome
+}
+
+// judge says what a round trip means and, if it asks us to keep away by Retry-After,
+// for how long.
+func (t *Transport) judge(r Result) (breaker.Outcome, time.Duration) {
+	if r.Response == nil && r.Err == nil {
+		return breaker.Failure, 0 // Base broke its contract; spare Classify this case
+	}
+	if t.cfg.RetryAfter > 0 && r.Response != nil {
+		if d := min(retryAfter(r.Response), t.cfg.RetryAfter); d > 0 {
+			return breaker.Failure, d
+		}
+	}
+	return t.cfg.Classify(r), 0
+}
+
+// cause is the error that stands for a failed round trip in OpenError.Last.
+func cause(r Result) error {
+	if r.Err == nil && r.Response != nil {
+		return statusError(r.Response.StatusCode)
+	}
+	return r.Err
+}
+
+// statusError says that a response's status was the failure. Nothing is formatted
+// until somebody prints it.
+type statusError int
+
+func (s statusError) Error() string { return statusLine(int(s)) }
+
+// statusLine is "503 Service Unavailable", and "599" for a code without a name.
+func statusLine(code int) string {
+	if text := http.StatusText(code); text != "" {
+		return strconv.Itoa(code) + " " + text
+	}
+	return strconv.Itoa(code)
+}
+
+// CloseIdleConnections closes the idle connections of Base, if Base can do that.
+func (t *Transport) CloseIdleConnections() {
+	if c, ok := t.Unwrap().(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// Unwrap returns Base.
+func (t *Transport) Unwrap() http.RoundTripper {
+	t.init.Do(t.setDefaults)
+	return t.cfg.Base
+}
+
+// Breakers returns the Set that holds the circuits.
+func (t *Transport) Breakers() *breaker.Set {
+	t.init.Do(t.setDefaults)
+	return t.cfg.Breakers
+}
