@@ -1,0 +1,316 @@
+package httpbreaker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+)
+
+// Result is one finished round trip, for a [Classifier] or a [Fallback] to
+// judge. Treat all that it points to as read-only.
+//
+// A Result may be made by hand, for tests of one's own classifiers: the
+// functions of this package take one with any field left out.
+type Result struct {
+	// Request is what the transport was given.
+	Request *http.Request
+	// Response is what the base returned; nil if it returned an error. Its body
+	// belongs to the caller and must not be read.
+	Response *http.Response
+	// Err is what the base returned. With a Response it is the first error from
+	// reading its body: the response broke off half-way.
+	Err error
+	// Duration is the time to the header or, without one, to Err. It is zero
+	// where nobody needed it: the transport measures it only for a classifier,
+	// rule or hook of the user's own.
+	Duration time.Duration
+
+	// waited is the time to Err where the body failed, so that a response that
+	// began early and then hung is not taken for a short wait. Zero: Duration.
+	waited time.Duration
+	// body watches the request's body; nil unless the transport tracks it.
+	body *requestBody
+}
+
+// Classifier says what a finished round trip tells about the peer. It is asked
+// once the header or an error is there, and again for an error from reading the
+// body of a response that it called a success.
+//
+// It runs on the goroutine of the call and must be safe for concurrent use. One
+// that panics has said [breaker.Ignored], and the panic goes on.
+type Classifier func(Result) breaker.Outcome
+
+// DefaultClassifier blames the peer for every failure that is not known to be
+// the caller's or this machine's. The error's text and type prove little here:
+// the first rule that applies holds.
+//
+// A response is judged by its status (RFC 9110 §15):
+//
+//	1xx to 4xx, but         success: the peer works
+//	408, 421, 425, 429      ignored: about this request or its sender
+//	501, 505                success: about the request
+//	511                     ignored: a captive portal, between us and the peer
+//	other 5xx, and beyond   failure
+//
+// An error, of the round trip or while the body was read, is judged by whose it
+// is:
+//
+//	open circuit of another breaker              ignored
+//	the caller's body failed to be read, or
+//	was not as long as declared                  ignored
+//	the request's deadline has passed            failure; see DeadlinesOver
+//	the request was cancelled                    ignored
+//	net/http refuses to send such a request      ignored
+//	no descriptors, ports, memory, permission
+//	or network on this machine                   ignored
+//	anything else                                failure
+//
+// Deadline and cancellation are read from the request's context and its Cancel
+// channel, never from the error: net/http returns the context's own cause,
+// whatever that is, and reports timeouts of its own as
+// [context.DeadlineExceeded]. [http.Client.Timeout] is a deadline.
+//
+// Neither a Response nor an Err is a failure.
+func DefaultClassifier(r Result) breaker.Outcome {
+	switch {
+	case r.Err != nil:
+		return judgeError(r)
+	case r.Response != nil:
+		return judgeStatus(r.Response.StatusCode)
+	}
+	return breaker.Failure
+}
+
+func judgeStatus(code int) breaker.Outcome {
+	switch {
+	case code >= 100 && code < 400:
+		return breaker.Success
+	case code == http.StatusRequestTimeout, code == http.StatusMisdirectedRequest,
+		code == http.StatusTooEarly, code == http.StatusTooManyRequests,
+		code == http.StatusNetworkAuthenticationRequired:
+		return breaker.Ignored
+	case code >= 400 && code < 500,
+		code == http.StatusNotImplemented, code == http.StatusHTTPVersionNotSupported:
+		return breaker.Success
+	}
+	return breaker.Failure
+}
+
+func judgeError(r Result) breaker.Outcome {
+	switch {
+	case r.Err == http.ErrSkipAltProtocol, // asks for another round tripper; net/http compares it so, too
+		errors.Is(r.Err, breaker.ErrOpen),
+		r.body.callerFault():
+		return breaker.Ignored
+	}
+	switch giveUp(r.Request) {
+	case deadlinePassed:
+		return breaker.Failure
+	case cancelled:
+		return breaker.Ignored
+	}
+	if r.Response == nil && unsendable(r.Request, r.Err) || localFault(r.Err) {
+		return breaker.Ignored
+	}
+	return breaker.Failure
+}
+
+// A waiting says whether the caller still waits.
+type waiting uint8
+
+const (
+	stillWaiting waiting = iota
+	deadlinePassed
+	cancelled
+)
+
+// giveUp returns why the caller of req has stopped waiting. http.Client.Timeout
+// closes Cancel at the deadline, at times before the context knows of it: so
+// the deadline is compared with the clock, and before Cancel is looked at.
+func giveUp(req *http.Request) waiting {
+	if req == nil {
+		return stillWaiting
+	}
+	ctx := req.Context()
+	if err := ctx.Err(); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			return deadlinePassed
+		}
+		return cancelled
+	}
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return deadlinePassed
+	}
+	select {
+	case <-req.Cancel: //nolint:staticcheck // deprecated, and how http.Client.Timeout works
+		return cancelled
+	default:
+		return stillWaiting
+	}
+}
+
+// unsendable reports whether req is one that http.Transport refuses to send, or
+// to finish, for what it holds.
+func unsendable(req *http.Request, err error) bool {
+	if req == nil {
+		return false
+	}
+	if req.URL == nil || req.Header == nil {
+		return true
+	}
+	if req.URL.Scheme != "http" && req.URL.Scheme != "https" {
+		// A protocol of the user's own may have been registered for it.
+		return strings.HasPrefix(err.Error(), "unsupported protocol scheme")
+	}
+	if req.URL.Host == "" || req.Method != "" && !isToken(req.Method) ||
+		!validFields(req.Header) || !validFields(req.Trailer) ||
+		strings.ContainsFunc(req.URL.Opaque+req.URL.RawQuery, isControl) {
+		return true
+	}
+	// A body that can be rewound is not tracked, for it cannot fail, but its
+	// declared length can be wrong. Only the innermost text is net/http's own:
+	// what is around it can quote the peer.
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	text := err.Error()
+	return strings.HasPrefix(text, "http: ContentLength=") ||
+		strings.HasPrefix(text, "http: Request.ContentLength=") ||
+		text == "http2: request body larger than specified content length"
+}
+
+// validFields reports whether h holds nothing but what may stand in a header
+// (RFC 9110 §5.1, §5.5).
+func validFields(h http.Header) bool {
+	for name, values := range h {
+		if !isToken(name) {
+			return false
+		}
+		for _, value := range values {
+			if strings.ContainsFunc(value, func(c rune) bool { return isControl(c) && c != '\t' }) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func isControl(c rune) bool { return c < ' ' || c == 0x7f }
+
+// isToken reports whether s is a token (RFC 9110 §5.6.2).
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// localFault reports whether err tells of this machine, or of an address that
+// cannot be dialled from anywhere. Such an error comes at once, so an open
+// circuit would spare nothing, and for every host, so it would open them all.
+func localFault(err error) bool {
+	var (
+		addrErr *net.AddrError
+		dnsErr  *net.DNSError
+	)
+	switch {
+	case errors.As(err, &addrErr):
+		return true
+	case errors.As(err, &dnsErr):
+		// The resolver keeps only the text of what stopped it.
+		return slices.ContainsFunc(localErrnos, func(errno error) bool {
+			return strings.HasSuffix(dnsErr.Err, ": "+errno.Error())
+		})
+	}
+	return slices.ContainsFunc(localErrnos, func(errno error) bool { return errors.Is(err, errno) })
+}
+
+// Statuses returns a Classifier that calls every response with one of codes an
+// o, whatever next says, and leaves everything else to next; nil is
+// [DefaultClassifier]. It judges headers: a body that fails later goes to next.
+//
+//	Statuses(nil, breaker.Failure, 429)      // a quota used up is an outage to us
+//	Statuses(nil, breaker.Ignored, 500)      // a peer that answers bad queries so
+//
+// It panics if a code is not of three digits (RFC 9110 §15) or o is no Outcome.
+func Statuses(next Classifier, o breaker.Outcome, codes ...int) Classifier {
+	next = orDefault("Statuses", next, o)
+	for i, code := range codes {
+		if code < 100 || code > 999 {
+			panic(fmt.Sprintf("httpbreaker: Statuses: codes[%d] = %d; want a status code from 100 to 999", i, code))
+		}
+	}
+	codes = slices.Clone(codes)
+	return func(r Result) breaker.Outcome {
+		if r.Err == nil && r.Response != nil && slices.Contains(codes, r.Response.StatusCode) {
+			return o
+		}
+		return next(r)
+	}
+}
+
+// Errors returns a Classifier that calls every error that is one of targets, in
+// the sense of [errors.Is], an o, whatever next says, and leaves everything else
+// to next; nil is [DefaultClassifier].
+//
+//	Errors(nil, breaker.Ignored, errAddressForbidden) // what our own DialContext refuses
+//
+// It panics if a target is nil or o is no Outcome.
+func Errors(next Classifier, o breaker.Outcome, targets ...error) Classifier {
+	next = orDefault("Errors", next, o)
+	for i, target := range targets {
+		if target == nil {
+			panic(fmt.Sprintf("httpbreaker: Errors: targets[%d] = <nil>; want an error", i))
+		}
+	}
+	targets = slices.Clone(targets)
+	return func(r Result) breaker.Outcome {
+		if r.Err != nil && slices.ContainsFunc(targets, func(target error) bool { return errors.Is(r.Err, target) }) {
+			return o
+		}
+		return next(r)
+	}
+}
+
+// DeadlinesOver returns a Classifier that calls a failure ignored if the
+// request's deadline has passed and the peer had less than d to answer; all else
+// is as next says, and nil is [DefaultClassifier]. It keeps an impatient caller,
+// with a deadline below what the peer ordinarily takes, from opening the circuit
+// for everybody.
+//
+// Deadlines are those of the request's context and [http.Client.Timeout].
+// Timeouts of the base, such as [http.Transport.ResponseHeaderTimeout], are not:
+// they always go to next. It panics if d is negative.
+func DeadlinesOver(next Classifier, d time.Duration) Classifier {
+	next = orDefault("DeadlinesOver", next, breaker.Ignored)
+	if d < 0 {
+		panic(fmt.Sprintf("httpbreaker: DeadlinesOver: d = %v; want zero or more", d))
+	}
+	return func(r Result) breaker.Outcome {
+		o := next(r)
+		if o == breaker.Failure && r.Err != nil && max(r.Duration, r.waited) < d && giveUp(r.Request) == deadlinePassed {
+			return breaker.Ignored
+		}
+		return o
+	}
+}
+
+func orDefault(name string, next Classifier, o breaker.Outcome) Classifier {
+	if o > breaker.Failure {
+		panic(fmt.Sprintf("httpbreaker: %s: o = %v; want Ignored, Success or Failure", name, o))
+	}
+	if next == nil {
+		return DefaultClassifier
+	}
+	return next
+}

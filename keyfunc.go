@@ -1,0 +1,219 @@
+package httpbreaker
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// KeyFunc names the circuit that a request belongs to: requests with the same
+// key share one. The empty key is no circuit: the request goes straight to the
+// base. A KeyFunc may be given any request, also one that the base will refuse,
+// must not change it, and must be safe for concurrent use.
+//
+// Keys show up in errors, metrics and on the status page: keep them printable,
+// and of few kinds. A raw path makes one circuit for each user that it names,
+// none of which ever sees enough calls; use [ByRoute].
+type KeyFunc func(*http.Request) string
+
+// WithKey returns a context that gives its requests this key, before the
+// transport's KeyFunc is asked. It is taken as it is. The empty key bypasses the
+// circuits: what is sent with it is neither rejected nor counted.
+func WithKey(ctx context.Context, key string) context.Context {
+	return context.WithValue(ctx, keyContextKey{}, key)
+}
+
+type keyContextKey struct{}
+
+// keyFromContext returns the key given by WithKey; ok is false without one.
+func keyFromContext(ctx context.Context) (key string, ok bool) {
+	key, ok = ctx.Value(keyContextKey{}).(string)
+	return key, ok
+}
+
+// invalidHost is the key of all requests whose URL names no host.
+const invalidHost = "!invalid"
+
+// maxHostName is the longest host name, in bytes (RFC 1035 §2.3.4).
+const maxHostName = 253
+
+// ByHost is the default [KeyFunc]: one circuit for each host and port that a
+// URL can name, whatever the spelling.
+//
+//	https://api.example.com/x       api.example.com
+//	https://API.Example.com.:443    api.example.com
+//	http://api.example.com          api.example.com:80
+//	https://[::1]:8443              [::1]:8443
+//	http://[::ffff:127.0.0.1]:9     127.0.0.1:9
+//	http://bücher.example           b%c3%bccher.example:80
+//	anything that is no host        !invalid
+//
+// That is the name alone for https on port 443, else name:port; a scheme
+// without a port of its own has 0. It goes by the URL, which is what is dialled,
+// not by the Host header. A key is always printable ASCII. Names are not
+// resolved, and an internationalized name is not turned into Punycode: the two
+// forms are two circuits. Behind a DialContext that makes up hosts, such as one
+// for Unix sockets, give each peer a host of its own, or use [WithKey].
+//
+// It makes no allocation for a host it has lately met, nor for one in canonical
+// form with a port that is either written out or 443.
+func ByHost(req *http.Request) string {
+	if req == nil || req.URL == nil {
+		return invalidHost
+	}
+	host := req.URL.Host
+	defaultPort := 0
+	switch req.URL.Scheme {
+	case "https":
+		defaultPort = 443
+	case "http":
+		defaultPort = 80
+	}
+	if key, ok := canonicalKey(host, defaultPort); ok {
+		return key
+	}
+	if len(host) > 2*maxHostName { // not worth remembering
+		return invalidHost
+	}
+	if key, ok := hostKeys.get(defaultPort, host); ok {
+		return key
+	}
+	name, port, ok := splitHost(host, defaultPort)
+	if !ok {
+		return invalidHost
+	}
+	key := name
+	if port != 443 || defaultPort != 443 {
+		key = name + ":" + strconv.Itoa(port)
+	}
+	hostKeys.put(defaultPort, host, key)
+	return key
+}
+
+// hostKeys remembers what ByHost has worked out.
+var hostKeys = newMemo()
+
+// canonicalKey returns the key if it is host itself, or host without ":443": the
+// name is in lower case, and the port is written out or need not be.
+func canonicalKey(host string, defaultPort int) (string, bool) {
+	end, labelStart := 0, true
+	for ; end < len(host) && plain[host[end]]; end++ {
+		dot := host[end] == '.'
+		if dot && labelStart {
+			return "", false
+		}
+		labelStart = dot
+	}
+	if labelStart || end > maxHostName {
+		return "", false
+	}
+	switch port := host[end:]; {
+	case port == "":
+		return host, defaultPort == 443
+	case port[0] != ':' || port == ":" || port[1] == '0':
+		return "", false
+	case port == ":443" && defaultPort == 443:
+		return host[:end], true
+	default:
+		_, ok := parsePort(port[1:])
+		return host, ok
+	}
+}
+
+// plain are the bytes that stand in a name in canonical form.
+var plain = func() (set [256]bool) {
+	for _, c := range "abcdefghijklmnopqrstuvwxyz0123456789-_." {
+		set[c] = true
+	}
+	return
+}()
+
+// splitHost returns the canonical name and the port of a URL's host
+// (RFC 3986 §3.2); ok is false if it is no host.
+func splitHost(host string, defaultPort int) (name string, port int, ok bool) {
+	var rest string
+	if strings.HasPrefix(host, "[") {
+		end := strings.IndexByte(host, ']')
+		if end < 0 {
+			return "", 0, false
+		}
+		rest = host[end+1:]
+		name, ok = canonicalIPv6(host[1:end])
+	} else {
+		end := strings.IndexByte(host, ':')
+		if end < 0 {
+			end = len(host)
+		}
+		rest = host[end:]
+		name, ok = canonicalName(host[:end])
+	}
+	switch {
+	case !ok:
+		return "", 0, false
+	case rest == "" || rest == ":":
+		return name, defaultPort, true
+	case rest[0] != ':':
+		return "", 0, false
+	}
+	port, ok = parsePort(rest[1:])
+	return name, port, ok
+}
+
+func parsePort(s string) (port int, ok bool) {
+	for i := range len(s) {
+		c := s[i]
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		if port = port*10 + int(c-'0'); port > 65535 {
+			return 0, false
+		}
+	}
+	return port, true
+}
+
+// canonicalIPv6 takes what stands between the brackets. An address that is
+// IPv4 in disguise becomes that; the zone, a name of this machine's, stays as
+// it is.
+func canonicalIPv6(s string) (string, bool) {
+	addr, err := netip.ParseAddr(s)
+	if err != nil || !addr.Is6() || len(addr.Zone()) > maxHostName {
+		return "", false
+	}
+	for _, c := range []byte(addr.Zone()) {
+		if !plain[c] && (c < 'A' || c > 'Z') {
+			return "", false
+		}
+	}
+	addr = addr.Unmap()
+	if addr.Is4() {
+		return addr.String(), true
+	}
+	return "[" + addr.String() + "]", true
+}
+
+// canonicalName returns name in lower case, without the dot of a fully
+// qualified name, and with everything beyond ASCII escaped as in a URL.
+func canonicalName(name string) (string, bool) {
+	name = strings.TrimSuffix(strings.ToLower(name), ".")
+	if name == "" || len(name) > maxHostName || !utf8.ValidString(name) ||
+		strings.Contains("."+name+".", "..") {
+		return "", false
+	}
+	const hex = "0123456789abcdef"
+	key := make([]byte, 0, len(name))
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= utf8.RuneSelf:
+			key = append(key, '%', hex[c>>4], hex[c&15])
+		case plain[c] || strings.IndexByte("~$&'()*+,;=", c) >= 0: // RFC 3986 §3.2.2, but "!"
+			key = append(key, c)
+		default:
+			return "", false
+		}
+	}
+	return string(key), true
+}
