@@ -1,0 +1,205 @@
+package breaker
+
+import "hash/maphash"
+
+// sampled bounds how many members that are in use are passed over in search of
+// an idle one, so that a new key costs the same whatever the set's size.
+const sampled = 16
+
+// makeRoom lets members go until there is room for so many more. It returns
+// their keys.
+func (s *Set) makeRoom(more int) (gone []string) {
+	limit := s.options.MaxKeys
+	for limit > 0 && s.count > 0 && s.count+more > limit {
+		s.unhold()
+		m := s.leastUsed()
+		if m == nil {
+			m = s.held.back
+		}
+		if rec, must := m.remember(); must {
+			s.ledger.put(m.key, rec, s.env.now())
+			s.demoted++
+		} else {
+			s.evicted++
+		}
+		s.drop(m)
+		gone = append(gone, m.key)
+	}
+	return gone
+}
+
+// unhold looks at one of the held members and returns it to the idle ones if
+// there is nothing to remember of it any more.
+func (s *Set) unhold() {
+	if m := s.held.back; m != nil {
+		s.held.remove(m)
+		if _, must := m.remember(); must {
+			s.held.place(m)
+		} else {
+			s.idle.place(m)
+		}
+	}
+}
+
+// leastUsed returns the idle member that was not used for longest, or nil.
+// Those that were used since they were placed get another turn, up to a bound.
+func (s *Set) leastUsed() (least *member) {
+	for passed := 0; passed < sampled && s.idle.back != nil; {
+		m := s.idle.back
+		s.idle.remove(m)
+		if _, must := m.remember(); must {
+			s.held.place(m)
+			continue
+		}
+		used := m.used.Load() != m.placed || m.admitted.Load() != m.calls
+		s.idle.place(m)
+		if !used {
+			return m
+		}
+		if least == nil || m.placed < least.placed {
+			least = m
+		}
+		passed++
+	}
+	return least
+}
+
+func (s *Set) drop(m *member) {
+	s.members.Delete(m.key)
+	m.in.remove(m)
+	s.count--
+}
+
+// list is a doubly linked list of members.
+type list struct{ front, back *member }
+
+// place puts m, which is in no list, in front.
+func (l *list) place(m *member) {
+	m.in, m.prev, m.next = l, nil, l.front
+	if l.front != nil {
+		l.front.prev = m
+	} else {
+		l.back = m
+	}
+	l.front = m
+	m.placed, m.calls = m.used.Load(), m.admitted.Load()
+}
+
+func (l *list) remove(m *member) {
+	if m.prev != nil {
+		m.prev.next = m.next
+	} else {
+		l.front = m.next
+	}
+	if m.next != nil {
+		m.next.prev = m.prev
+	} else {
+		l.back = m.prev
+	}
+	m.in, m.prev, m.next = nil, nil, nil
+}
+
+// record is what is kept of a circuit that had to go: until when it is open,
+// with the backoff's level and the mode in the low bits, which stand for less
+// than a microsecond.
+type record int64
+
+const (
+	recordModeBits  = 2
+	recordLevelBits = 6
+	recordLowBits   = recordModeBits + recordLevelBits
+)
+
+func (r record) until() int64 { return int64(r) &^ (1<<recordLowBits - 1) }
+func (r record) level() uint8 { return uint8(r) >> recordModeBits }
+func (r record) mode() Mode   { return Mode(r & (1<<recordModeBits - 1)) }
+
+// remember returns a record of b, and whether there is anything in it that must
+// not be forgotten.
+func (b *Breaker) remember() (r record, must bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.env.now()
+	var until int64
+	switch {
+	case b.state == Open:
+		until = b.phase.until
+	case b.state == HalfOpen:
+		until = max(now, 1<<recordLowBits) // zero stands for closed
+	}
+	level := min(b.level, 1<<recordLevelBits-1)
+	r = record(until&^(1<<recordLowBits-1)) | record(level)<<recordModeBits | record(b.mode)
+	return r, b.state != Closed || b.mode != b.rules.Load().Mode
+}
+
+// restore makes a new breaker what the record says.
+func (b *Breaker) restore(r record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if m := r.mode(); m != b.mode {
+		b.mode, b.modeReason = m, "kept from before this circuit was evicted"
+	}
+	now := b.env.now()
+	if until := r.until(); until > 0 {
+		b.level = r.level()
+		b.openUntil(now, until, "open from before this circuit was evicted")
+		if until <= now {
+			b.halfOpen(now)
+		}
+	}
+	b.queue, b.totals = nil, Totals{} // it is as it was
+	b.setGate()
+	b.publish(true)
+}
+
+// maxRecords bounds the ledger.
+const maxRecords = 1 << 16
+
+// ledger holds records by the hash of their keys. When it is full, one record
+// has to go for each new one: an expired one if one is at hand, else any.
+type ledger struct {
+	seed      maphash.Seed
+	records   map[uint64]record
+	forgotten uint64
+}
+
+func (l *ledger) put(key string, r record, now int64) {
+	if l.records == nil {
+		l.records = map[uint64]record{}
+	}
+	hash := maphash.String(l.seed, key)
+	if _, known := l.records[hash]; !known && len(l.records) >= maxRecords {
+		l.forgetOne(now)
+	}
+	l.records[hash] = r
+}
+
+func (l *ledger) forgetOne(now int64) {
+	var victim uint64
+	looked := 0
+	for hash, r := range l.records {
+		if looked == 0 || l.records[victim].mode() > Observe {
+			victim = hash
+		}
+		if r.mode() <= Observe && r.until() <= now {
+			delete(l.records, hash)
+			return
+		}
+		if looked++; looked == sampled {
+			break
+		}
+	}
+	delete(l.records, victim)
+	l.forgotten++
+}
+
+// take returns the record of a key and forgets it.
+func (l *ledger) take(key string) (r record, known bool) {
+	if len(l.records) == 0 {
+		return 0, false
+	}
+	hash := maphash.String(l.seed, key)
+	r, known = l.records[hash]
+	delete(l.records, hash)
+	return r, known
+}

@@ -1,0 +1,330 @@
+package breaker
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options configure a [Set]. The zero Options are the default.
+type Options struct {
+	// Config is for every key.
+	Config Config
+	// Override, if not nil, edits a copy of Config for one key. It is called
+	// once for each key that comes into the set and again by Update, under no
+	// lock, concurrently. For a new key, an edit that makes the Config invalid
+	// is dropped: that key gets Config.
+	Override func(key string, c *Config)
+	// MaxKeys bounds how many breakers there are. Default 10,000; negative: no
+	// bound. At the bound, a new key takes the place of an old one: of the
+	// closed breaker that is idle for longest, and if there is none, of one that
+	// is open or whose mode was set. Of the latter a record of a few bytes is
+	// kept, so that the key comes back open, half-open or forced as it was.
+	MaxKeys int
+	// Hooks observe every breaker of the set.
+	Hooks []Hooks
+}
+
+const defaultMaxKeys = 10_000
+
+// Stats are a Set's own numbers. Keys and Records are of now, the others only
+// ever grow.
+type Stats struct {
+	Keys      int    `json:"keys"`      // breakers in the set
+	Records   int    `json:"records"`   // records of circuits whose breakers had to go
+	Evicted   uint64 `json:"evicted"`   // closed breakers given up to make room
+	Demoted   uint64 `json:"demoted"`   // open or forced breakers reduced to a record to make room
+	Forgotten uint64 `json:"forgotten"` // records lost, unexpired, because there was no room for them either
+}
+
+// A Set keeps a breaker for each key, made when the key is first asked for. The
+// zero Set is ready to use, with the default Options. A Set is safe for
+// concurrent use and must not be copied.
+type Set struct {
+	members sync.Map // string → *member
+	env     env
+	tick    atomic.Uint64 // grows with each new member: a coarse clock of use
+
+	mu      sync.Mutex // guards all below, and changes of members
+	options *options
+	count   int
+	idle    list   // members whose breakers were closed when last looked at, latest used in front
+	held    list   // those that something must be remembered of
+	ledger  ledger // what is remembered of those that had to go
+	evicted uint64
+	demoted uint64
+}
+
+// options are Options made ready. They are immutable.
+type options struct {
+	Options
+	rules *rules
+}
+
+func newOptions(o Options) (*options, error) {
+	r, err := newRules(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	o.MaxKeys = cmp.Or(o.MaxKeys, defaultMaxKeys)
+	o.Hooks = slices.Clone(o.Hooks)
+	return &options{o, r}, nil
+}
+
+// rulesFor returns the rules for one key.
+func (o *options) rulesFor(key string) (*rules, error) {
+	if o.Override == nil {
+		return o.rules, nil
+	}
+	cfg := o.Config
+	o.Override(key, &cfg)
+	r, err := newRules(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("breaker: Options.Override for %q: %w", key, err)
+	}
+	if r.equal(o.rules) {
+		return o.rules, nil
+	}
+	return r, nil
+}
+
+// equal compares rules; those with a Trip function equal none.
+func (r *rules) equal(s *rules) bool {
+	return r.Trip == nil && s.Trip == nil && reflect.DeepEqual(r.Config, s.Config)
+}
+
+// NewSet returns an empty set. It panics if Options.Config is invalid, with the
+// text of [Config.Validate].
+func NewSet(o Options) *Set {
+	s := new(Set)
+	if err := s.init(o); err != nil {
+		panic(err.Error())
+	}
+	return s
+}
+
+func (s *Set) init(o Options) error {
+	made, err := newOptions(o)
+	if err != nil {
+		return err
+	}
+	s.options = made
+	s.env.start = time.Now()
+	s.env.replace(func([]*observer) []*observer { return observersOf(made.Hooks) })
+	s.ledger.seed = maphash.MakeSeed()
+	return nil
+}
+
+// lock locks s, and makes a zero Set ready.
+func (s *Set) lock() {
+	s.mu.Lock()
+	if s.options == nil {
+		_ = s.init(Options{}) // the default is valid
+	}
+}
+
+// member is a breaker and its place in the set.
+type member struct {
+	Breaker
+	prev, next *member
+	in         *list
+	placed     uint64 // Breaker.used when it was placed there
+	calls      uint64 // Breaker.admitted then
+}
+
+// Get returns the breaker of this key, and makes it if need be. It takes no lock
+// if the breaker is there.
+func (s *Set) Get(key string) *Breaker {
+	if v, ok := s.members.Load(key); ok {
+		b := &v.(*member).Breaker
+		if tick := s.tick.Load(); b.used.Load() != tick {
+			b.used.Store(tick)
+		}
+		return b
+	}
+	return s.add(key)
+}
+
+// Lookup returns the breaker of this key if there is one. It does not count as
+// use.
+func (s *Set) Lookup(key string) (*Breaker, bool) {
+	if v, ok := s.members.Load(key); ok {
+		return &v.(*member).Breaker, true
+	}
+	return nil, false
+}
+
+// All yields the breakers in no particular order. A breaker that comes or goes
+// meanwhile may be yielded or not.
+func (s *Set) All() iter.Seq2[string, *Breaker] {
+	return func(yield func(string, *Breaker) bool) {
+		s.members.Range(func(key, v any) bool { return yield(key.(string), &v.(*member).Breaker) })
+	}
+}
+
+// Len returns how many breakers there are.
+func (s *Set) Len() int {
+	s.lock()
+	defer s.mu.Unlock()
+	return s.count
+}
+
+// Stats returns the set's own numbers.
+func (s *Set) Stats() Stats {
+	s.lock()
+	defer s.mu.Unlock()
+	return Stats{
+		Keys: s.count, Records: len(s.ledger.records),
+		Evicted: s.evicted, Demoted: s.demoted, Forgotten: s.ledger.forgotten,
+	}
+}
+
+// add makes the breaker of a key that has none.
+func (s *Set) add(key string) *Breaker {
+	key = strings.Clone(key) // it may be a part of a longer string
+	for {
+		s.lock()
+		o := s.options
+		s.mu.Unlock()
+		r, err := o.rulesFor(key)
+		if err != nil {
+			r = o.rules
+		}
+		b, gone, ok := s.insert(key, o, r)
+		s.env.evicted(gone)
+		if ok {
+			return b
+		}
+	}
+}
+
+// insert fails if o are not the options any more.
+func (s *Set) insert(key string, o *options, r *rules) (b *Breaker, gone []string, ok bool) {
+	s.lock()
+	defer s.mu.Unlock()
+	if v, ok := s.members.Load(key); ok {
+		return &v.(*member).Breaker, nil, true
+	}
+	if s.options != o {
+		return nil, nil, false
+	}
+	gone = s.makeRoom(1)
+	m := new(member)
+	m.init(&s.env, key, r)
+	if rec, known := s.ledger.take(key); known {
+		m.restore(rec)
+	}
+	m.used.Store(s.tick.Add(1))
+	s.idle.place(m)
+	s.count++
+	s.members.Store(key, m)
+	return &m.Breaker, gone, true
+}
+
+// Remove forgets the breaker of this key, and that its circuit was open. Calls
+// in flight keep the breaker that they have.
+func (s *Set) Remove(key string) {
+	s.lock()
+	s.ledger.take(key)
+	v, ok := s.members.Load(key)
+	if ok {
+		s.drop(v.(*member))
+	}
+	s.mu.Unlock()
+	if ok {
+		s.env.evicted([]string{key})
+	}
+}
+
+// Update sets new options, for the breakers that there are as well: their state,
+// deadlines, counts and modes stay. If anything is invalid for any key the error
+// names each, and nothing is changed.
+func (s *Set) Update(o Options) error {
+	made, err := newOptions(o)
+	if err != nil {
+		return err
+	}
+	byKey := map[string]*rules{}
+	for {
+		var bad []error
+		for key := range s.All() {
+			if byKey[key] == nil {
+				r, err := made.rulesFor(key)
+				bad = append(bad, err)
+				byKey[key] = r
+			}
+		}
+		if err := errors.Join(bad...); err != nil {
+			return err
+		}
+		if s.adopt(made, byKey) {
+			return nil
+		}
+	}
+}
+
+// adopt fails if there is a member that byKey has no rules for.
+func (s *Set) adopt(o *options, byKey map[string]*rules) bool {
+	s.lock()
+	for key := range s.All() {
+		if byKey[key] == nil {
+			s.mu.Unlock()
+			return false
+		}
+	}
+	s.options = o
+	s.env.replace(func(old []*observer) []*observer {
+		watching := slices.DeleteFunc(old, func(o *observer) bool { return o.fixed })
+		return append(observersOf(o.Hooks), watching...)
+	})
+	for key, b := range s.All() {
+		b.mu.Lock()
+		b.update(byKey[key])
+		b.publish(false)
+		b.mu.Unlock()
+	}
+	gone := s.makeRoom(0)
+	s.mu.Unlock()
+	s.env.evicted(gone)
+	return true
+}
+
+// Watch adds an observer of every breaker in the set. Once stop has returned it
+// is not called again: stop waits for calls of its hooks that are going on,
+// except for one that it is itself called from.
+func (s *Set) Watch(h Hooks) (stop func()) {
+	o := newObserver(h, false)
+	s.lock()
+	s.env.replace(func(list []*observer) []*observer { return append(list, o) })
+	s.republish(h)
+	s.mu.Unlock()
+	return func() {
+		s.lock()
+		s.env.replace(func(list []*observer) []*observer {
+			return slices.DeleteFunc(list, func(other *observer) bool { return other == o })
+		})
+		s.republish(h)
+		s.mu.Unlock()
+		o.stop()
+	}
+}
+
+// republish tells every breaker whether calls have to be timed.
+func (s *Set) republish(h Hooks) {
+	if h.Done == nil {
+		return
+	}
+	for _, b := range s.All() {
+		b.mu.Lock()
+		b.publish(false)
+		b.mu.Unlock()
+	}
+}
