@@ -1,0 +1,155 @@
+package breakerprom
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+	"github.com/seed-0b728cf8/httpbreaker/contrib/internal/meter"
+)
+
+// Options adjust a collector. The zero Options is the default.
+type Options struct {
+	// MaxKeys is how many keys get series of their own, about fifteen each; all
+	// others are counted together under key="other". Zero means 100, a negative
+	// number no bound.
+	MaxKeys int
+}
+
+// NewCollector returns a collector of set's metrics; nil opts are the default
+// ones. The package comment lists the metrics. The collector is safe for
+// concurrent use, may be gathered by any number of scrapers, and holds nothing
+// that must be closed.
+//
+// Two collectors in one registry need a label that tells them apart:
+//
+//	prometheus.WrapRegistererWith(prometheus.Labels{"client": "billing"}, reg).MustRegister(
+//		breakerprom.NewCollector(set, nil))
+func NewCollector(set *breaker.Set, opts *Options) prometheus.Collector {
+	if opts == nil {
+		opts = &Options{}
+	}
+	return &collector{meter: meter.New(set, opts.MaxKeys)}
+}
+
+type collector struct{ meter *meter.Meter }
+
+var (
+	circuitState = desc("circuit_state",
+		"State of the circuit: 0 closed, 0.5 half-open, 1 open.", "key")
+	circuitMode = desc("circuit_mode",
+		"Always 1; the label mode is the circuit's mode: enforce, observe, force-open or disabled.", "key", "mode")
+	circuitSince = desc("circuit_since_timestamp_seconds",
+		"When the circuit came into its state, in seconds since the epoch.", "key")
+	circuitUntil = desc("circuit_until_timestamp_seconds",
+		"When the open circuit is tried again, in seconds since the epoch; absent when no time is set. In the past, it waits for a call.", "key")
+	circuitInFlight = desc("circuit_in_flight_calls",
+		"Calls that were let through and have neither been answered nor ended.", "key")
+	circuitCalls = desc("circuit_calls_total",
+		"Calls that ended in the state of the circuit in which they were admitted, by outcome: success, failure or ignored.", "key", "outcome")
+	circuitLate = desc("circuit_late_calls_total",
+		"Calls that ended after the state in which they were admitted had passed; they have no outcome.", "key")
+	circuitSlow = desc("circuit_slow_calls_total",
+		"Calls, among those with an outcome, that took SlowCall or longer.", "key")
+	circuitRejected = desc("circuit_rejected_calls_total",
+		"Calls that were not let through; in mode observe, that would not have been.", "key")
+	circuitOpenings = desc("circuit_openings_total",
+		"How often the circuit opened, after a failed probe included.", "key")
+	circuitOpenTime = desc("circuit_open_time_seconds_total",
+		"How long the circuit has been open; half-open time is not in it.", "key")
+
+	setCircuits = desc("set_circuits",
+		"Circuits in the set, one for each key, by state.", "state")
+	setRecords = desc("set_records",
+		"Open circuits that the full set remembers by a deadline only.")
+	setEvicted = desc("set_evicted_keys_total",
+		"Keys with a closed circuit that were given up to make room.")
+	setDemoted = desc("set_demoted_keys_total",
+		"Keys with an open or forced circuit that were reduced to a record to make room.")
+	setForgotten = desc("set_forgotten_records_total",
+		"Records of open circuits that were lost because there was no room for them either.")
+
+	all = []*prometheus.Desc{
+		circuitState, circuitMode, circuitSince, circuitUntil, circuitInFlight, circuitCalls, circuitLate,
+		circuitSlow, circuitRejected, circuitOpenings, circuitOpenTime,
+		setCircuits, setRecords, setEvicted, setDemoted, setForgotten,
+	}
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("httpbreaker_"+name, help, labels, nil)
+}
+
+// Describe implements [prometheus.Collector].
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range all {
+		ch <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	reading := c.meter.Read()
+	for _, circuit := range reading.Circuits {
+		collectPresent(ch, circuit)
+		collectTotals(ch, circuit)
+	}
+	if reading.Other != nil {
+		collectTotals(ch, *reading.Other)
+	}
+
+	for i, n := range reading.States {
+		gauge(ch, setCircuits, float64(n), breaker.State(i).String())
+	}
+	gauge(ch, setRecords, float64(reading.Stats.Records))
+	counter(ch, setEvicted, float64(reading.Stats.Evicted))
+	counter(ch, setDemoted, float64(reading.Stats.Demoted))
+	counter(ch, setForgotten, float64(reading.Stats.Forgotten))
+}
+
+// collectPresent sends what only one circuit can have.
+func collectPresent(ch chan<- prometheus.Metric, c meter.Circuit) {
+	gauge(ch, circuitState, stateValue(c.State), c.Label)
+	gauge(ch, circuitMode, 1, c.Label, c.Mode.String())
+	timestamp(ch, circuitSince, c.Since, c.Label)
+	timestamp(ch, circuitUntil, c.Until, c.Label)
+}
+
+// collectTotals sends what can be added up over circuits.
+func collectTotals(ch chan<- prometheus.Metric, c meter.Circuit) {
+	gauge(ch, circuitInFlight, float64(c.InFlight), c.Label)
+	counter(ch, circuitCalls, float64(c.Totals.Successes), c.Label, breaker.Success.String())
+	counter(ch, circuitCalls, float64(c.Totals.Failures), c.Label, breaker.Failure.String())
+	counter(ch, circuitCalls, float64(c.Totals.Ignored), c.Label, breaker.Ignored.String())
+	counter(ch, circuitLate, float64(c.Totals.Late), c.Label)
+	counter(ch, circuitSlow, float64(c.Totals.Slow), c.Label)
+	counter(ch, circuitRejected, float64(c.Totals.Rejected), c.Label)
+	counter(ch, circuitOpenings, float64(c.Totals.Opened), c.Label)
+	counter(ch, circuitOpenTime, c.Totals.OpenTime.Seconds(), c.Label)
+}
+
+func stateValue(s breaker.State) float64 {
+	switch s {
+	case breaker.Open:
+		return 1
+	case breaker.HalfOpen:
+		return 0.5
+	default:
+		return 0
+	}
+}
+
+func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func counter(ch chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+}
+
+func timestamp(ch chan<- prometheus.Metric, d *prometheus.Desc, t time.Time, labels ...string) {
+	if !t.IsZero() {
+		gauge(ch, d, float64(t.UnixMilli())/1000, labels...)
+	}
+}
