@@ -1,0 +1,621 @@
+package breaker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+)
+
+// The tests of this file play scenarios of two Python libraries, python-circuit
+// (PC) and pybreaker (PB), and of an article about them (AR): what they do well
+// is done likewise, and where they go wrong the better thing is shown. The
+// settings that reproduce them are tested in comingfrom_test.go.
+
+func TestPC02_TrippingCallGetsItsOwnResult(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		for range 3 {
+			_, err := breaker.Do(r.Context(), r.b, func(context.Context) (int, error) { return 0, errBroken })
+			if err != errBroken {
+				r.Fatalf("got %v, want the call's own error", err)
+			}
+		}
+		r.want(breaker.Open)
+		_, err := breaker.Do(r.Context(), r.b, func(context.Context) (int, error) {
+			r.Error("a rejected call was made")
+			return 0, nil
+		})
+		if !errors.Is(err, breaker.ErrOpen) {
+			r.Fatalf("got %v, want ErrOpen", err)
+		}
+	})
+}
+
+func TestPC05_SuccessesDiluteFailures(t *testing.T) {
+	inBubble(t, breaker.Config{Window: time.Minute}, func(r rig) {
+		r.fail(3)
+		r.succeed(1000)
+		r.sleepUntil(30 * time.Second)
+		r.fail(1)
+		r.want(breaker.Closed)
+	})
+}
+
+func TestPC06_InfrequentFailuresDoNotOpen(t *testing.T) {
+	inBubble(t, countRule, func(r rig) {
+		for i := range 10 {
+			r.failAt(time.Duration(i) * 30 * time.Second)
+		}
+		r.want(breaker.Closed)
+	})
+}
+
+func TestPC07_OpenUntilTheExactMoment(t *testing.T) {
+	inBubble(t, countRule, func(r rig) {
+		r.fail(3)
+		r.sleepUntil(10*time.Second - 1)
+		r.reject()
+		r.sleepUntil(10 * time.Second)
+		if p := r.admit(); !p.Probe() {
+			r.Error("the first call after the open time is no probe")
+		}
+	})
+}
+
+func TestPC08_NoTransitionWithoutACall(t *testing.T) {
+	inBubble(t, countRule, func(r rig) {
+		r.fail(3)
+		time.Sleep(time.Hour)
+		r.want(breaker.Open)
+		r.wantSeen(breaker.Open)
+		r.succeed(1)
+		r.wantSeen(breaker.Open, breaker.HalfOpen, breaker.Closed)
+	})
+}
+
+func TestPC10_HalfOpenLimitsItsProbes(t *testing.T) {
+	for _, probes := range []int{0, 1, 3} {
+		inBubble(t, with(countRule, func(c *breaker.Config) { c.Probes = probes }), func(r rig) {
+			r.fail(3)
+			time.Sleep(10 * time.Second)
+			for range max(1, probes) {
+				r.admit()
+			}
+			for range 5 {
+				r.reject()
+			}
+			r.want(breaker.HalfOpen)
+		})
+	}
+}
+
+func TestPC11_ClosingForgetsTheFailures(t *testing.T) {
+	inBubble(t, countRule, func(r rig) {
+		r.fail(3)
+		time.Sleep(10 * time.Second)
+		r.succeed(1)
+		if c := r.b.Snapshot().Counts; c != (breaker.Counts{}) {
+			r.Errorf("the window holds %+v after closing", c)
+		}
+		r.fail(2)
+		r.want(breaker.Closed)
+	})
+}
+
+// A failed probe reopens whatever the window holds, also when the backoff has
+// become longer than the window.
+func TestPC12_PC14_FailedProbeAlwaysReopens(t *testing.T) {
+	for _, window := range []time.Duration{10 * time.Second, time.Minute} {
+		for _, openFor := range []time.Duration{time.Second, 10 * time.Second, 30 * time.Second} {
+			cfg := with(countRule, func(c *breaker.Config) { c.Window, c.OpenFor, c.MaxOpenFor = window, openFor, 300*time.Second })
+			inBubble(t, cfg, func(r rig) {
+				r.fail(3)
+				for range 10 {
+					time.Sleep(time.Until(r.b.Snapshot().Until))
+					r.fail(1)
+					r.want(breaker.Open)
+					r.reject()
+				}
+			})
+		}
+	}
+}
+
+func TestPC13_OpenTimeDoublesUpToTheCap(t *testing.T) {
+	inBubble(t, countRule, func(r rig) {
+		r.fail(3)
+		for i := range 100 {
+			open := 64 * time.Second
+			if i < 3 {
+				open = 10 * time.Second << i
+			}
+			r.wantOpenFor(open)
+			time.Sleep(open)
+			r.fail(1)
+		}
+		time.Sleep(64 * time.Second)
+		r.succeed(1)
+		r.fail(3)
+		r.wantOpenFor(10 * time.Second)
+	})
+}
+
+// The open time is drawn once for each opening: how often the circuit is asked
+// changes nothing.
+func TestPC15_JitterIsDrawnOnce(t *testing.T) {
+	const openings = 200
+	for _, every := range []time.Duration{time.Second, time.Millisecond} {
+		inBubble(t, with(runRule, func(c *breaker.Config) { c.Jitter, c.ConsecutiveFailures = 0.2, 1 }), func(r rig) {
+			var sum time.Duration
+			least, most := time.Duration(math.MaxInt64), time.Duration(0)
+			for range openings {
+				r.fail(1)
+				opened := time.Now()
+				until := r.b.Snapshot().Until
+				for time.Now().Before(until) {
+					if e := r.reject(); !e.Until.Equal(until) {
+						r.Fatalf("until %v became %v", until, e.Until)
+					}
+					time.Sleep(min(every*100, max(1, time.Until(until))))
+				}
+				r.succeed(1)
+				open := time.Since(opened)
+				sum += open
+				least, most = min(least, open), max(most, open)
+			}
+			mean := sum / openings
+			if mean < 9500*time.Millisecond || mean > 10500*time.Millisecond {
+				r.Errorf("asked every %v: open for %v on average, want about 10s", every, mean)
+			}
+			if least < 8*time.Second || most > 12*time.Second || most-least < 3*time.Second {
+				r.Errorf("asked every %v: open for %v to %v, want 8s to 12s", every, least, most)
+			}
+		})
+	}
+}
+
+func TestPC17_PB22_IgnoredProbeFreesItsSlotAndDecidesNothing(t *testing.T) {
+	inBubble(t, with(countRule, func(c *breaker.Config) { c.ProbeSuccesses = 2 }), func(r rig) {
+		r.fail(3)
+		time.Sleep(10 * time.Second)
+		r.ignore(5)
+		r.want(breaker.HalfOpen)
+		r.succeed(1)
+		r.ignore(1)
+		r.want(breaker.HalfOpen)
+		r.succeed(1)
+		r.want(breaker.Closed)
+	})
+}
+
+func TestPC17_IgnoredCallsTouchNothing(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		r.fail(2)
+		before := r.b.Snapshot().Counts
+		r.ignore(50)
+		if after := r.b.Snapshot().Counts; after != before {
+			r.Errorf("counts %+v became %+v", before, after)
+		}
+		r.fail(1)
+		r.want(breaker.Open)
+	})
+}
+
+func TestPC19_PB20_CallersOwnCancellationIsIgnored(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		for range 20 {
+			ctx, cancel := context.WithCancel(r.Context())
+			_, err := breaker.Do(ctx, r.b, func(ctx context.Context) (int, error) {
+				cancel()
+				return 0, fmt.Errorf("get: %w", ctx.Err())
+			})
+			if !errors.Is(err, context.Canceled) {
+				r.Fatal(err)
+			}
+		}
+		r.want(breaker.Closed)
+		if got := r.b.Snapshot().Totals.Ignored; got != 20 {
+			r.Errorf("%d calls ignored, want 20", got)
+		}
+	})
+}
+
+func TestPC22_KeysAreIndependent(t *testing.T) {
+	set := breaker.NewSet(breaker.Options{Config: runRule})
+	a := set.Get("a")
+	if set.Get("a") != a || set.Get("b") == a {
+		t.Fatal("a key has not exactly one breaker")
+	}
+	a.Trip(time.Hour, "test")
+	if set.Get("b").State() != breaker.Closed || set.Get("a").State() != breaker.Open {
+		t.Error("tripping a moved b")
+	}
+}
+
+func TestPC27_PB14_OperatedByHand(t *testing.T) {
+	inBubble(t, countRule, func(r rig) {
+		r.b.Trip(time.Minute, "maintenance")
+		if e := r.reject(); e.Reason != "maintenance" {
+			r.Errorf("reason %q", e.Reason)
+		}
+		r.wantOpenFor(time.Minute)
+		r.b.Reset()
+		r.want(breaker.Closed)
+		r.succeed(1)
+		r.wantSeen(breaker.Open, breaker.Closed)
+	})
+}
+
+func TestPC28_AR07_LateFailuresDoNotLengthenTheOpenTime(t *testing.T) {
+	inBubble(t, countRule, func(r rig) {
+		slow := r.admit()
+		r.fail(3)
+		r.sleepUntil(5 * time.Second)
+		slow.Done(breaker.Failure)
+		r.wantOpenFor(5 * time.Second)
+		r.sleepUntil(10 * time.Second)
+		r.admit()
+	})
+}
+
+func TestPC29_LateSuccessLeavesTheCircuitOpen(t *testing.T) {
+	inBubble(t, countRule, func(r rig) {
+		slow := r.admit()
+		r.fail(3)
+		slow.Done(breaker.Success)
+		r.reject()
+	})
+}
+
+func TestPC30_LateFailureIsNotTheProbesResult(t *testing.T) {
+	inBubble(t, countRule, func(r rig) {
+		slow := r.admit()
+		r.fail(3)
+		time.Sleep(10 * time.Second)
+		probe := r.admit()
+		slow.Done(breaker.Failure)
+		r.want(breaker.HalfOpen)
+		probe.Done(breaker.Success)
+		r.want(breaker.Closed)
+	})
+}
+
+func TestPC31_ConcurrentProbesThatFailAreOneStepOfBackoff(t *testing.T) {
+	inBubble(t, with(countRule, func(c *breaker.Config) { c.Probes = 3 }), func(r rig) {
+		r.fail(3)
+		time.Sleep(10 * time.Second)
+		probes := []*breaker.Permit{r.admit(), r.admit(), r.admit()}
+		for _, p := range probes {
+			p.Done(breaker.Failure)
+		}
+		r.wantOpenFor(20 * time.Second)
+		if got := r.b.Snapshot().Totals; got.Opened != 2 || got.Late != 2 {
+			r.Errorf("%+v, want 2 openings and 2 late calls", got)
+		}
+	})
+}
+
+func TestPC32_FirstFailureCanOpen(t *testing.T) {
+	inBubble(t, with(countRule, func(c *breaker.Config) { c.Failures = 1 }), func(r rig) {
+		r.succeed(100)
+		r.fail(1)
+		r.want(breaker.Open)
+	})
+}
+
+func TestPC35_AR02_RejectionSaysWhoWhyAndHowLongStill(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		for range 3 {
+			p := r.admit()
+			p.Fail(errBroken)
+		}
+		time.Sleep(9900 * time.Millisecond)
+		e := r.reject()
+		if e.Key != "peer" || e.State != breaker.Open || e.Reason == "" || e.Last != errBroken {
+			r.Errorf("%+v", e)
+		}
+		if got := e.RetryAfter(); got != 100*time.Millisecond {
+			r.Errorf("retry after %v, want what is left: 100ms", got)
+		}
+		if errors.Is(e, errBroken) {
+			r.Error("a rejection is taken for the failure that opened the circuit")
+		}
+		for _, part := range []string{`"peer"`, e.Reason, "100ms"} {
+			if !strings.Contains(e.Error(), part) {
+				r.Errorf("%q does not say %q", e.Error(), part)
+			}
+		}
+	})
+}
+
+func TestPB03_OpensWhenTheThresholdIsReached(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		r.fail(2)
+		r.want(breaker.Closed)
+		r.fail(1)
+		r.want(breaker.Open)
+	})
+}
+
+func TestPB02_SuccessEndsTheRun(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		r.fail(2)
+		r.succeed(1)
+		r.fail(2)
+		r.want(breaker.Closed)
+		if got := r.b.Snapshot().Counts.ConsecutiveFailures; got != 2 {
+			r.Errorf("a run of %d, want 2", got)
+		}
+	})
+}
+
+func TestPB06_RejectedCallsChangeNothing(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		r.fail(3)
+		before := r.b.Snapshot()
+		for range 5 {
+			r.reject()
+		}
+		after := r.b.Snapshot()
+		before.Totals.Rejected += 5
+		if after != before {
+			r.Errorf("%+v became %+v", before, after)
+		}
+	})
+}
+
+func TestPB09_TheCallThatFindsTheTimeOverIsTheProbe(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		r.fail(3)
+		time.Sleep(10 * time.Second)
+		made := 0
+		v, err := breaker.Do(r.Context(), r.b, func(context.Context) (int, error) { made++; return 7, nil })
+		if v != 7 || err != nil || made != 1 {
+			r.Errorf("got %d, %v from %d calls", v, err, made)
+		}
+		r.want(breaker.Closed)
+	})
+}
+
+func TestPB11_PB12_SeveralProbesMustSucceedInARow(t *testing.T) {
+	inBubble(t, with(runRule, func(c *breaker.Config) { c.ProbeSuccesses = 3 }), func(r rig) {
+		r.fail(3)
+		time.Sleep(10 * time.Second)
+		r.succeed(2)
+		r.want(breaker.HalfOpen)
+		r.fail(1)
+		r.wantOpenFor(20 * time.Second)
+		time.Sleep(20 * time.Second)
+		r.succeed(2)
+		r.want(breaker.HalfOpen)
+		r.succeed(1)
+		r.want(breaker.Closed)
+	})
+}
+
+func TestPB15_RulesChangeInUse(t *testing.T) {
+	inBubble(t, with(runRule, func(c *breaker.Config) { c.ConsecutiveFailures = 5 }), func(r rig) {
+		r.fail(2)
+		if err := r.b.Update(with(runRule, func(c *breaker.Config) { c.ConsecutiveFailures = 2 })); err != nil {
+			r.Fatal(err)
+		}
+		r.want(breaker.Closed)
+		r.fail(1)
+		r.wantOpenFor(10 * time.Second)
+		if err := r.b.Update(with(runRule, func(c *breaker.Config) { c.OpenFor = time.Second })); err != nil {
+			r.Fatal(err)
+		}
+		r.wantOpenFor(10 * time.Second)
+	})
+}
+
+func TestPB19_CallWithinACall(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		v, err := breaker.Do(r.Context(), r.b, func(ctx context.Context) (int, error) {
+			return breaker.Do(ctx, r.b, func(context.Context) (int, error) { return 7, nil })
+		})
+		if v != 7 || err != nil {
+			r.Errorf("got %d, %v", v, err)
+		}
+	})
+}
+
+func TestPB28_OrderOfEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var events []string
+		b := breaker.New("peer", runRule, breaker.Hooks{
+			StateChanged: func(c breaker.Transition) { events = append(events, fmt.Sprintf("%v->%v", c.From, c.To)) },
+			Done:         func(_ context.Context, c breaker.Call) { events = append(events, c.Outcome.String()) },
+			Rejected:     func(context.Context, *breaker.OpenError) { events = append(events, "rejected") },
+		})
+		r := rig{T: t, b: b}
+		r.fail(3)
+		r.reject()
+		time.Sleep(10 * time.Second)
+		r.succeed(1)
+		got := strings.Join(events, " ")
+		// Either order of a call's end and the transition that it caused is fine
+		// as long as it is always the same.
+		first := "failure failure failure closed->open rejected open->half-open success half-open->closed"
+		second := "failure failure closed->open failure rejected open->half-open half-open->closed success"
+		if got != first && got != second {
+			t.Errorf("got %s\nwant %s\n or  %s", got, first, second)
+		}
+	})
+}
+
+func TestPB31_CreationIsNoTransition(t *testing.T) {
+	for _, mode := range []breaker.Mode{breaker.Enforce, breaker.Observe, breaker.ForceOpen, breaker.Disabled} {
+		inBubble(t, breaker.Config{Mode: mode}, func(r rig) { r.wantSeen() })
+	}
+}
+
+func TestPB37_ProbeThatIsNeverEnded(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		r.fail(3)
+		time.Sleep(10 * time.Second)
+		r.admit() // and forgotten
+		time.Sleep(10*time.Second - 1)
+		r.reject()
+		r.want(breaker.HalfOpen)
+		time.Sleep(1)
+		r.reject()
+		r.wantOpenFor(20 * time.Second)
+		time.Sleep(20 * time.Second)
+		r.succeed(1)
+		r.want(breaker.Closed)
+	})
+}
+
+func TestPB40_CallsRunSideBySide(t *testing.T) {
+	inBubble(t, breaker.Config{}, func(r rig) {
+		var calls sync.WaitGroup
+		for range 5 {
+			calls.Go(func() {
+				breaker.Do(r.Context(), r.b, func(context.Context) (int, error) {
+					time.Sleep(100 * time.Millisecond)
+					return 0, nil
+				})
+			})
+		}
+		calls.Wait()
+		if got := r.now(); got != 100*time.Millisecond {
+			r.Errorf("five calls of 100ms took %v", got)
+		}
+	})
+}
+
+func TestAR03_TwoProbesClose(t *testing.T) {
+	cfg := with(countRule, func(c *breaker.Config) { c.Failures, c.OpenFor, c.ProbeSuccesses = 5, 30*time.Second, 2 })
+	inBubble(t, cfg, func(r rig) {
+		r.fail(5)
+		time.Sleep(29900 * time.Millisecond)
+		r.reject()
+		time.Sleep(100 * time.Millisecond)
+		r.succeed(1)
+		r.want(breaker.HalfOpen)
+		r.succeed(1)
+		r.want(breaker.Closed)
+		if got := r.b.Snapshot().Counts.Failures; got != 0 {
+			r.Errorf("%d failures left", got)
+		}
+	})
+}
+
+// A run of failures that is long in calls but short in time is one event.
+func TestAR05_RateAndNotCount(t *testing.T) {
+	inBubble(t, breaker.Config{}, func(r rig) {
+		for range 5 {
+			r.succeed(200)
+			r.fail(1)
+			time.Sleep(time.Second)
+		}
+		r.want(breaker.Closed)
+	})
+}
+
+func TestAR06_RushAtAHalfOpenCircuit(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		r.fail(3)
+		time.Sleep(10 * time.Second)
+		var mu sync.Mutex
+		admitted := 0
+		var rush sync.WaitGroup
+		for range 50 {
+			rush.Go(func() {
+				p, err := r.b.Allow(r.Context())
+				if err != nil {
+					return
+				}
+				mu.Lock()
+				admitted++
+				mu.Unlock()
+				time.Sleep(time.Second)
+				p.Done(breaker.Success)
+			})
+		}
+		rush.Wait()
+		if admitted != 1 {
+			r.Errorf("%d of 50 let through, want 1", admitted)
+		}
+		r.want(breaker.Closed)
+	})
+}
+
+func TestAR08_OldFailuresLeaveTheWindow(t *testing.T) {
+	cfg := with(countRule, func(c *breaker.Config) { c.Failures = 5 })
+	inBubble(t, cfg, func(r rig) {
+		for i := range 20 {
+			r.failAt(time.Duration(i) * 15100 * time.Millisecond)
+		}
+		r.want(breaker.Closed)
+		if got := r.b.Snapshot().Counts.Failures; got != 4 {
+			r.Errorf("%d failures in the window, want 4", got)
+		}
+	})
+}
+
+func TestAR09_SlowCallsOpen(t *testing.T) {
+	cfg := breaker.Config{SlowCall: time.Second, SlowRate: 0.5, ConsecutiveFailures: -1, FailureRate: -1, MinCalls: 10}
+	inBubble(t, cfg, func(r rig) {
+		for range 9 {
+			p := r.admit()
+			time.Sleep(time.Second)
+			p.Done(breaker.Success)
+			r.want(breaker.Closed)
+		}
+		p := r.admit()
+		time.Sleep(time.Second)
+		p.Done(breaker.Success)
+		r.want(breaker.Open)
+	})
+}
+
+func TestAR13_RateNeedsItsMinimum(t *testing.T) {
+	cfg := breaker.Config{WindowCalls: 10, MinCalls: 5, ConsecutiveFailures: -1}
+	inBubble(t, cfg, func(r rig) {
+		r.fail(4)
+		r.want(breaker.Closed)
+		r.fail(1)
+		r.want(breaker.Open)
+	})
+}
+
+func TestAR14_MemoryDoesNotGrowWithCalls(t *testing.T) {
+	b := breaker.New("peer", breaker.Config{Window: time.Hour})
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range 200_000 {
+		p, err := b.Allow(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Done(breaker.Outcome(1 + i%50/49)) // one in fifty fails
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 100_000 {
+		t.Errorf("200,000 calls left %d bytes behind", grown)
+	}
+	runtime.KeepAlive(b)
+}
+
+func TestAR21_TheArticlesTest(t *testing.T) {
+	cfg := with(countRule, func(c *breaker.Config) { c.Failures, c.OpenFor = 2, 100*time.Millisecond })
+	inBubble(t, cfg, func(r rig) {
+		r.fail(2)
+		r.reject()
+		time.Sleep(150 * time.Millisecond)
+		r.succeed(1)
+		r.want(breaker.Closed)
+	})
+}
