@@ -19,7 +19,7 @@ type Hooks struct {
 	// Observe, for each call that would have been rejected.
 	Rejected func(context.Context, *OpenError)
 	// Done is called when a call has ended, with the context given to Allow.
-	// It makes Allow read the clock, so that Call.Duration is known.
+	// It makes every call read the clock and take a lock.
 	Done func(context.Context, Call)
 	// Evicted is called when a Set has given up the breaker of this key, to make
 	// room or because of Remove.

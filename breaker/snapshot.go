@@ -4,6 +4,8 @@ import "time"
 
 // Counts are what the rules of a closed circuit are judged on: the calls of the
 // window, those still in flight for too long, and the present run of failures.
+// Opening leaves them as they were judged: they only age then, as nothing is
+// added while the circuit is open or half-open. Closing clears them.
 type Counts struct {
 	// Calls ended in the window as Success or Failure.
 	Calls int `json:"calls"`
