@@ -33,23 +33,22 @@ type Breaker struct {
 	mu  sync.Mutex // guards all below, and changes of the above but for counts
 	key string
 
-	state      State // what the rules say; see effective for what callers meet
-	mode       Mode
-	level      uint8  // of the backoff: how often it has opened without having closed
-	since      int64  // when the effective state began
-	reason     string // why the circuit came into state
-	modeReason string
-	run        int   // failures since the last success
-	runBegan   int64 // when the first of them ended
-	lastErr    error // what the last failed call returned
+	state    State // what the rules say; see effective for what callers meet
+	mode     Mode
+	level    uint8   // of the backoff: how often it has opened without having closed
+	run      uint32  // failures since the last success
+	runBegan int64   // when the first of them ended
+	lastErr  error   // what the last failed call returned
+	since    int64   // when the effective state began
+	reason   string  // why the circuit came into state
+	forMode  *string // the reason given for mode, if any
 
 	window timeWindow
 	calls  *callWindow // in place of window with WindowCalls
 	phase  *phase      // nil while closed without a ramp
 
-	totals     Totals // without Rejected, which is counted apart
-	rejectedAt uint64 // rejected when the effective state began
-	queue      *queue // of transitions to be told; nil if there were none yet
+	totals Totals // Rejected and OpenTime as of since; successes in word are not in it yet
+	queue  *queue // of transitions to be told; nil if there were none yet
 }
 
 // phase is what only a circuit that is open, half-open or ramping up needs.

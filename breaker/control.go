@@ -30,8 +30,8 @@ func (b *Breaker) Snapshot() Snapshot {
 		Counts: b.count(now).Counts,
 		Totals: b.totals,
 	}
-	if b.mode != Enforce && b.modeReason != "" && (b.mode != Observe || b.state == Closed) {
-		s.Reason = b.modeReason
+	if given := b.modeReason(); given != "" && (b.mode >= ForceOpen || b.state == Closed) {
+		s.Reason = given
 	}
 	s.Totals.Successes = b.successes()
 	s.Totals.Rejected = b.rejected.Load()
@@ -81,7 +81,7 @@ func (b *Breaker) SetMode(m Mode, reason string) {
 	now := b.env.now()
 	b.expireProbes(now)
 	before, old, counts := b.effective(), b.mode, b.count(now).Counts
-	b.mode, b.modeReason = m, reason
+	b.setMode(m, reason)
 	forced := old != m && (old >= ForceOpen || m >= ForceOpen)
 	if p := b.phase; p != nil {
 		if forced {
@@ -99,6 +99,20 @@ func (b *Breaker) SetMode(m Mode, reason string) {
 	b.met(before, now, reason, counts)
 	b.setGate()
 	b.publish(forced)
+}
+
+func (b *Breaker) setMode(m Mode, reason string) {
+	b.mode, b.forMode = m, nil
+	if reason != "" {
+		b.forMode = &reason
+	}
+}
+
+func (b *Breaker) modeReason() string {
+	if b.forMode == nil {
+		return ""
+	}
+	return *b.forMode
 }
 
 // Update sets new rules. State, deadlines, counts and the mode stay. An invalid

@@ -32,9 +32,9 @@ func (s *Set) makeRoom(more int) (gone []string) {
 // there is nothing to remember of it any more.
 func (s *Set) unhold() {
 	if m := s.held.back; m != nil {
-		s.held.remove(m)
+		s.remove(m)
 		if _, must := m.remember(); must {
-			s.held.place(m)
+			s.hold(m)
 		} else {
 			s.idle.place(m)
 		}
@@ -46,12 +46,12 @@ func (s *Set) unhold() {
 func (s *Set) leastUsed() (least *member) {
 	for passed := 0; passed < sampled && s.idle.back != nil; {
 		m := s.idle.back
-		s.idle.remove(m)
+		s.remove(m)
 		if _, must := m.remember(); must {
-			s.held.place(m)
+			s.hold(m)
 			continue
 		}
-		used := m.used.Load() != m.placed || m.admitted.Load() != m.calls
+		used := m.used.Load() != m.placed || uint32(m.admitted.Load()) != m.calls
 		s.idle.place(m)
 		if !used {
 			return m
@@ -66,8 +66,23 @@ func (s *Set) leastUsed() (least *member) {
 
 func (s *Set) drop(m *member) {
 	s.members.Delete(m.key)
-	m.in.remove(m)
+	s.remove(m)
 	s.count--
+}
+
+func (s *Set) hold(m *member) {
+	s.held.place(m)
+	m.held = true
+}
+
+// remove takes m out of its list.
+func (s *Set) remove(m *member) {
+	if m.held {
+		s.held.remove(m)
+		m.held = false
+	} else {
+		s.idle.remove(m)
+	}
 }
 
 // list is a doubly linked list of members.
@@ -75,14 +90,14 @@ type list struct{ front, back *member }
 
 // place puts m, which is in no list, in front.
 func (l *list) place(m *member) {
-	m.in, m.prev, m.next = l, nil, l.front
+	m.prev, m.next = nil, l.front
 	if l.front != nil {
 		l.front.prev = m
 	} else {
 		l.back = m
 	}
 	l.front = m
-	m.placed, m.calls = m.used.Load(), m.admitted.Load()
+	m.placed, m.calls = m.used.Load(), uint32(m.admitted.Load())
 }
 
 func (l *list) remove(m *member) {
@@ -96,7 +111,7 @@ func (l *list) remove(m *member) {
 	} else {
 		l.back = m.prev
 	}
-	m.in, m.prev, m.next = nil, nil, nil
+	m.prev, m.next = nil, nil
 }
 
 // record is what is kept of a circuit that had to go: until when it is open,
@@ -137,7 +152,7 @@ func (b *Breaker) restore(r record) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if m := r.mode(); m != b.mode {
-		b.mode, b.modeReason = m, "kept from before this circuit was evicted"
+		b.setMode(m, "kept from before this circuit was evicted")
 	}
 	now := b.env.now()
 	if until := r.until(); until > 0 {

@@ -102,7 +102,7 @@ func (b *Breaker) count(now int64) (c counted) {
 			c.Calls += int(b.word.Load() & countMask)
 		}
 	}
-	c.ConsecutiveFailures, c.runBegan = b.run, b.runBegan
+	c.ConsecutiveFailures, c.runBegan = int(b.run), b.runBegan
 	if f := b.inflight.Load(); f != nil {
 		overdue, run, began := f.overdue(b.successes(), now)
 		c.Overdue = overdue

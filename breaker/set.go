@@ -135,9 +135,9 @@ func (s *Set) lock() {
 type member struct {
 	Breaker
 	prev, next *member
-	in         *list
-	placed     uint64 // Breaker.used when it was placed there
-	calls      uint64 // Breaker.admitted then
+	held       bool   // it is in Set.held, not in Set.idle
+	calls      uint32 // low bits of Breaker.admitted when it was placed there
+	placed     uint64 // Breaker.used then
 }
 
 // Get returns the breaker of this key, and makes it if need be. It takes no lock

@@ -198,10 +198,10 @@ func (b *Breaker) met(before State, at int64, reason string, counts Counts) {
 	if b.env.observing().wantTransitions() {
 		b.queue = b.queue.add(Transition{
 			Key: b.key, From: before, To: now, At: b.env.time(at), Until: b.until(),
-			Reason: reason, Counts: counts, Rejected: rejected - b.rejectedAt,
+			Reason: reason, Counts: counts, Rejected: rejected - b.totals.Rejected,
 		})
 	}
-	b.since, b.rejectedAt = at, rejected
+	b.since, b.totals.Rejected = at, rejected
 }
 
 // until is when an open circuit is probed, or zero.
@@ -218,7 +218,7 @@ func (b *Breaker) setGate() {
 	switch {
 	case b.mode == ForceOpen:
 		b.gate.Store(&gate{until: never, err: &OpenError{
-			Key: b.key, State: Open, Mode: ForceOpen, Reason: b.modeReason,
+			Key: b.key, State: Open, Mode: ForceOpen, Reason: b.modeReason(),
 			Since: b.env.time(b.since), Last: b.lastErr,
 		}})
 	case b.mode == Enforce && b.state == Open:
