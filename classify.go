@@ -174,16 +174,28 @@ func unsendable(req *http.Request, err error) bool {
 		strings.ContainsFunc(req.URL.Opaque+req.URL.RawQuery, isControl) {
 		return true
 	}
-	// A body that can be rewound is not tracked, for it cannot fail, but its
-	// declared length can be wrong. Only the innermost text is net/http's own:
-	// what is around it can quote the peer.
+	// Only the innermost text is net/http's own: what is around it may quote the
+	// peer.
 	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
 		err = inner
 	}
 	text := err.Error()
-	return strings.HasPrefix(text, "http: ContentLength=") ||
-		strings.HasPrefix(text, "http: Request.ContentLength=") ||
-		text == "http2: request body larger than specified content length"
+	return slices.ContainsFunc(refusals, func(start string) bool { return strings.HasPrefix(text, start) })
+}
+
+// refusals are how net/http begins to say what is wrong with a request, where
+// that depends on the protocol spoken or shows only in sending. The lengths are
+// of bodies that can be rewound, which are not tracked.
+var refusals = []string{
+	"http: ContentLength=",
+	"http: Request.ContentLength=",
+	"http2: request body larger than specified content length",
+	"invalid Trailer key",
+	"invalid Upgrade request header", // HTTP/2 has no such fields (RFC 9113 §8.2.2)
+	"invalid Connection request header",
+	"invalid Transfer-Encoding request header",
+	"invalid request :path",
+	"request header list larger than peer's advertised limit",
 }
 
 // validFields reports whether h holds nothing but what may stand in a header

@@ -203,17 +203,26 @@ func canonicalName(name string) (string, bool) {
 		strings.Contains("."+name+".", "..") {
 		return "", false
 	}
-	const hex = "0123456789abcdef"
-	key := make([]byte, 0, len(name))
+	ascii := true
 	for i := range len(name) {
 		switch c := name[i]; {
 		case c >= utf8.RuneSelf:
-			key = append(key, '%', hex[c>>4], hex[c&15])
-		case plain[c] || strings.IndexByte("~$&'()*+,;=", c) >= 0: // RFC 3986 §3.2.2, but "!"
-			key = append(key, c)
-		default:
+			ascii = false
+		case !plain[c] && strings.IndexByte("~$&'()*+,;=", c) < 0: // RFC 3986 §3.2.2, but "!"
 			return "", false
 		}
 	}
-	return string(key), true
+	if ascii {
+		return name, true
+	}
+	const hex = "0123456789abcdef"
+	var escaped []byte
+	for i := range len(name) {
+		if c := name[i]; c < utf8.RuneSelf {
+			escaped = append(escaped, c)
+		} else {
+			escaped = append(escaped, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return string(escaped), true
 }

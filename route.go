@@ -1,0 +1,153 @@
+package httpbreaker
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// ByRoute returns a [KeyFunc] with a circuit for each route of each host, so that
+// one bad endpoint leaves the others alone. The patterns are those of
+// [http.ServeMux], and so is the choice between them. What matches none of them
+// goes by host.
+//
+//	httpbreaker.ByRoute("GET /users/{id}", "/search/", "POST pay.example.com/charges")
+//
+//	GET  https://api.example.com/users/7       GET /users/{id} api.example.com
+//	GET  http://api.example.com/users/7        GET /users/{id} api.example.com:80
+//	HEAD https://api.example.com/users/7       GET /users/{id} api.example.com
+//	GET  https://api.example.com/search        /search/ api.example.com
+//	POST https://pay.example.com/charges       POST pay.example.com/charges
+//	PUT  https://api.example.com/users/7       api.example.com
+//
+// The key is the pattern and what [ByHost] says, which is left out where the
+// pattern names the host and the port is that of https. A pattern's host is
+// compared with the URL's, not with the Host header. As in a ServeMux, GET
+// matches HEAD too, a path is cleaned before it is matched, and "/search" belongs
+// to the pattern "/search/" unless another one matches it exactly. An empty
+// method is GET. A URL in opaque form goes by host.
+//
+// ByRoute panics, naming the pattern, if one is malformed, has a host that no URL
+// can have, or conflicts with an earlier one; and if the setting httpmuxgo121 of
+// GODEBUG has switched patterns off.
+func ByRoute(patterns ...string) KeyFunc {
+	if patternsOff() {
+		panic("httpbreaker: ByRoute: GODEBUG has httpmuxgo121=1, which switches the patterns of http.ServeMux off")
+	}
+	r := &router{mux: http.NewServeMux(), routes: make(map[string]route), keys: newMemo()}
+	for i, pattern := range patterns {
+		if err := r.add(pattern); err != nil {
+			panic(fmt.Sprintf("httpbreaker: ByRoute: patterns[%d] = %q: %v", i, pattern, err))
+		}
+	}
+	// A ServeMux takes three times as long over a path that it does not find. This
+	// fails where there is such a pattern already, and that serves as well.
+	_ = register(r.mux, "/")
+	return r.key
+}
+
+type router struct {
+	mux    *http.ServeMux
+	routes map[string]route // by pattern
+	keys   *memo            // by route.id and host key
+}
+
+type route struct {
+	id      int
+	pattern string
+	host    string // canonical; empty if the pattern has none
+}
+
+// add registers a pattern in the form in which it stands in keys: one blank
+// after the method, and a canonical host.
+func (r *router) add(pattern string) error {
+	if strings.ContainsFunc(pattern, func(c rune) bool { return c != '\t' && !unicode.IsPrint(c) || c == utf8.RuneError }) {
+		return errors.New("want printable text")
+	}
+	method, rest := "", pattern
+	if i := strings.IndexAny(pattern, " \t"); i >= 0 {
+		method, rest = pattern[:i]+" ", strings.TrimLeft(pattern[i:], " \t")
+	}
+	host, path := rest, ""
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		host, path = rest[:i], rest[i:]
+	}
+	if host != "" && path != "" {
+		name, port, ok := splitHost(host, -1)
+		if !ok || port >= 0 || strings.HasSuffix(host, ":") {
+			return fmt.Errorf("host %q: want a host name, without a port", host)
+		}
+		host = name
+	}
+	pattern = method + host + path
+	if err := register(r.mux, pattern); err != nil {
+		return err
+	}
+	r.routes[pattern] = route{id: len(r.routes), pattern: pattern, host: host}
+	return nil
+}
+
+func (r *router) key(req *http.Request) string {
+	host := ByHost(req)
+	if host == invalidHost || req.URL.Opaque != "" {
+		return host
+	}
+	name := host
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		name = host[:i]
+	}
+	// The pattern is what a ServeMux would go by in the end, also where it would
+	// redirect first; only for CONNECT it can be some path, which is no route.
+	_, pattern := r.mux.Handler(&http.Request{
+		Method: cmp.Or(req.Method, http.MethodGet),
+		Host:   name,
+		URL:    &url.URL{Host: name, Path: cmp.Or(req.URL.Path, "/"), RawPath: req.URL.RawPath},
+	})
+	route, ok := r.routes[pattern]
+	switch {
+	case !ok:
+		return host
+	case route.host == host:
+		return route.pattern
+	}
+	key, ok := r.keys.get(route.id, host)
+	if !ok {
+		key = route.pattern + " " + host
+		r.keys.put(route.id, host, key)
+	}
+	return key
+}
+
+// register returns as an error what a ServeMux panics with, but for where the
+// pattern was registered: that was here.
+func register(mux *http.ServeMux, pattern string) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			text := fmt.Sprint(cause)
+			for {
+				before, after, found := strings.Cut(text, " (registered at ")
+				if !found {
+					break
+				}
+				_, after, _ = strings.Cut(after, ")")
+				text = before + after
+			}
+			err = errors.New(text)
+		}
+	}()
+	mux.Handle(pattern, http.NotFoundHandler())
+	return nil
+}
+
+// patternsOff reports whether a ServeMux takes patterns for plain paths.
+func patternsOff() bool {
+	mux := http.NewServeMux()
+	mux.Handle("GET /{any}", http.NotFoundHandler())
+	_, pattern := mux.Handler(&http.Request{Method: "GET", URL: &url.URL{Path: "/x"}})
+	return pattern == ""
+}
