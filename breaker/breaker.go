@@ -55,7 +55,7 @@ type Breaker struct {
 type phase struct {
 	err    *OpenError // for what is rejected
 	until  int64      // open: when it is probed; ramping: when the ramp ends
-	probes []probe    // half-open: those that are out, oldest first
+	probes []probe    // half-open: those that are out
 	probed uint16     // half-open: number of the last probe let through
 	good   int        // half-open: probes that succeeded
 	began  int64      // ramping: when it began
@@ -64,7 +64,7 @@ type phase struct {
 
 type probe struct {
 	number uint16
-	began  int64
+	until  int64 // when it has failed for want of an outcome
 }
 
 // gate is an open circuit as rejected calls see it.
@@ -221,7 +221,7 @@ func (b *Breaker) allow(ctx context.Context) (Permit, error) {
 	}
 	if b.env.observing().wantCalls() {
 		p.timed = &timed{inflight: p.timed.of(), ctx: ctx}
-		p.tag |= permitObserved
+		p.tag |= permitObserved | permitCareful
 	}
 	return p, nil
 }
@@ -250,7 +250,7 @@ func (b *Breaker) decide(now int64) (Permit, *OpenError) {
 			return b.admit(now, permitBypass), p.err
 		}
 		p.probed++
-		p.probes = append(p.probes, probe{p.probed, now})
+		p.probes = append(p.probes, probe{p.probed, after(now, b.rules.Load().ProbeTimeout)})
 		return b.admit(now, permitProbe|uint64(p.probed)<<permitNumberShift), nil
 	default:
 		if err := b.rampReject(now); err != nil {
@@ -273,6 +273,9 @@ func (b *Breaker) admit(now int64, flags uint64) Permit {
 		if flags == 0 && b.mode != Disabled {
 			p.timed = b.enterInflight(now)
 		}
+	}
+	if flags != 0 || p.tag&permitTimed != 0 && p.timed == nil {
+		p.tag |= permitCareful
 	}
 	return p
 }

@@ -21,16 +21,16 @@ const (
 	permitProbe                // admitted by a half-open circuit; has a number
 	permitBypass               // rejected, but let through under Observe
 	permitObserved             // a hook wants to hear of its end
+	permitCareful              // even its success cannot be booked without the lock
 
 	permitNumberShift = 16
-	permitFlags       = 1<<permitNumberShift - 1
 )
 
 func (p *Permit) number() uint16 { return uint16(p.tag >> permitNumberShift) }
 
 // Done ends the call with its outcome.
 func (p *Permit) Done(o Outcome) {
-	if o == Success && p.tag&(permitAnswered|permitProbe|permitBypass|permitObserved) == 0 {
+	if o == Success && p.tag&(permitAnswered|permitCareful) == 0 {
 		if b := p.b; b != nil {
 			now := b.env.now()
 			if p.timed != nil {
@@ -53,9 +53,10 @@ func (p *Permit) Done(o Outcome) {
 func (p *Permit) Fail(err error) { p.end(verdict{outcome: Failure, err: err}) }
 
 // Trip ends the call as a Failure, and opens the circuit for d: for a peer that
-// said itself how long it wants to be left alone. The circuit is not opened for
-// less than its rules would have opened it. A d that is not positive is the same
-// as Fail. The reason is shown in OpenError and Snapshot.
+// said itself how long it wants to be left alone. If the failure makes the rules
+// of Config other than Trip open the circuit for longer, that holds. A d that is
+// not positive is the same as Fail. The reason is shown in OpenError and
+// Snapshot.
 func (p *Permit) Trip(d time.Duration, reason string) {
 	p.end(verdict{outcome: Failure, trip: d, reason: reason})
 }
@@ -67,9 +68,13 @@ func (p *Permit) Answered() {
 	if p.b == nil || p.tag&permitAnswered != 0 {
 		return
 	}
-	p.leave(p.b)
 	if p.tag&permitTimed != 0 {
-		p.start = p.b.env.now() - p.start
+		took := p.b.env.now() - p.start
+		if f := p.timed.of(); f != nil && took >= f.slow {
+			p.tag |= permitCareful
+		}
+		p.leave(p.b)
+		p.start = took
 	}
 	p.tag |= permitAnswered
 	p.b.answered.Add(1)
@@ -129,27 +134,23 @@ func (p *Permit) end(v verdict) {
 		return
 	}
 	p.b = nil
-	took := p.took(b.env.now())
+	now := b.env.now()
+	took := p.took(now)
 	p.leave(b)
-	if v.outcome == Success && p.tag&permitFlags == permitAnswered && b.countSuccess(p.tag, b.env.now()) {
-		b.forgetAnswered(p)
+	if p.tag&permitAnswered != 0 {
+		b.answered.Add(-1)
+	}
+	if v.outcome == Success && p.tag&(permitAnswered|permitCareful) == permitAnswered && b.countSuccess(p.tag, now) {
 		return
 	}
 	b.lock()
 	call, askTrip := b.settle(p, v, took, b.env.now())
 	b.unlock()
-	b.forgetAnswered(p)
 	if askTrip {
 		b.askTrip(p.tag)
 	}
 	if p.tag&permitObserved != 0 {
 		b.env.done(p.timed.ctx, call)
-	}
-}
-
-func (b *Breaker) forgetAnswered(p *Permit) {
-	if p.tag&permitAnswered != 0 {
-		b.answered.Add(-1)
 	}
 }
 

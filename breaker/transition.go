@@ -117,12 +117,15 @@ func (p *phase) endProbe(number uint16) {
 // expireProbes reopens a half-open circuit one of whose probes is out for too
 // long, as of the moment when its time was over.
 func (b *Breaker) expireProbes(now int64) {
-	if b.state != HalfOpen || len(b.phase.probes) == 0 {
+	if b.state != HalfOpen {
 		return
 	}
-	timeout := b.rules.Load().ProbeTimeout
-	if end := after(b.phase.probes[0].began, timeout); end <= now {
-		b.open(end, "a probe had no outcome within "+short(timeout))
+	first := int64(never)
+	for _, p := range b.phase.probes {
+		first = min(first, p.until)
+	}
+	if first <= now {
+		b.open(first, "a probe had no outcome in time")
 	}
 }
 
