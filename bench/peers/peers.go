@@ -1,0 +1,92 @@
+// Package peers drives circuit breakers of the Go ecosystem, through their
+// public API only, behind the simulator's interface.
+//
+// A library comes in two settings: its defaults, or what its documentation shows
+// first where it has none; and "like ours", as near as it can come to opening at
+// 50 % of at least 20 calls in 10 s, for 5 s, with one probe. A call that failed
+// is reported as a person who wraps an http.RoundTripper would report it: an
+// error or a 5xx is a failure, a 429 and a 200 whose body breaks off later are
+// successes. A caller's own cancellation is excluded where the library offers a
+// way, and a failure where it does not.
+package peers
+
+import (
+	"context"
+	"errors"
+
+	"github.com/seed-0b728cf8/httpbreaker/bench/sim"
+)
+
+// All returns every policy: none, then the peers.
+func All() []*sim.Policy {
+	var all []*sim.Policy
+	for _, some := range [][]*sim.Policy{
+		gobreakerPolicies(), failsafePolicies(), cep21Policies(), mercariPolicies(), eapachePolicies(),
+		rubyistPolicies(), handyPolicies(), hystrixPolicies(), aegisPolicies(), goZeroPolicies(),
+	} {
+		all = append(all, some...)
+	}
+	return all
+}
+
+// Names of the settings of a policy.
+const (
+	Defaults = "defaults"
+	LikeOurs = "like ours"
+)
+
+var errFailed = errors.New("the call failed")
+
+// verdict is what a RoundTripper sees of an answer: its header or an error.
+func verdict(a sim.Answer) error {
+	switch a.Fate {
+	case sim.OK, sim.Throttled, sim.BodyFailed:
+		return nil
+	case sim.Cancelled:
+		return context.Canceled
+	default:
+		return errFailed
+	}
+}
+
+// None lets every call through.
+func None() *sim.Policy {
+	return &sim.Policy{
+		Library: "no breaker", About: "Every call is sent.",
+		New: func(string, func()) sim.Breaker { return none{} },
+	}
+}
+
+type none struct{}
+
+func (none) Allow() func(sim.Answer) { return func(sim.Answer) {} }
+
+// wrapper makes a Breaker of a library that only has a function which wraps a
+// call: one goroutine for each call, which the simulator waits for whenever it
+// has let it go on, so that nothing happens out of turn.
+type wrapper func(work func() error) error
+
+func (w wrapper) Allow() func(sim.Answer) {
+	admitted := make(chan bool)
+	answer := make(chan sim.Answer)
+	ended := make(chan struct{})
+	go func() {
+		asked := false
+		_ = w(func() error {
+			asked = true
+			admitted <- true
+			return verdict(<-answer)
+		})
+		if !asked {
+			admitted <- false
+		}
+		close(ended)
+	}()
+	if !<-admitted {
+		return nil
+	}
+	return func(a sim.Answer) {
+		answer <- a
+		<-ended
+	}
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"text/tabwriter"
+)
+
+// goal is a figure that the defaults (or the settings that the manual suggests
+// for such a case) have to reach.
+type goal struct {
+	scenario, measure string
+	limit             float64 // at most, or at least if more is better
+}
+
+var goals = []goal{
+	{"S0", "healthy rejected", 0.01},
+	{"S0b", "healthy rejected", 0.01},
+	{"S0c", "healthy rejected", 0.01},
+	{"S0d", "healthy rejected", 0.01},
+	{"S1", "wasted", 150},
+	{"S1", "detect", 1.2},
+	{"S1", "recover", 10},
+	{"S2", "good", 95},
+	{"S3", "good", 50},
+	{"S4", "wasted seconds", 2000},
+	{"S4", "in flight", 200},
+	{"S5", "wasted", 20},
+	{"S6r", "good", 95},
+	{"S7", "recover", 25},
+	{"S7", "herd", 1.3},
+	{"S8", "rejected after share", 2},
+	{"S10", "healthy rejected", 0},
+	{"S11", "healthy rejected", 0},
+	{"S12", "rejected", 0},
+	{"S14", "rejected", 0},
+	{"S15", "rejected", 0},
+	{"S15b", "rejected", 0},
+}
+
+// check prints how ours did against each goal and reports whether all are met.
+// Figures of short runs are rough: slack widens the limits by that share.
+func check(w io.Writer, f Figures, settings string, slack float64) bool {
+	met := true
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "scenario\twhat\tours\tgoal\t")
+	for _, g := range goals {
+		if f[g.scenario] == nil {
+			continue
+		}
+		m := measure(g.measure)
+		name := oursName + ", " + suited
+		if f[g.scenario][name] == nil {
+			name = oursName + ", " + settings
+		}
+		v, err := f.get(g.scenario, name, g.measure)
+		if err != nil {
+			fmt.Fprintln(tw, g.scenario, "\t", err)
+			met = false
+			continue
+		}
+		ok, sign := v <= g.limit*(1+slack), "≤"
+		if m.higher {
+			ok, sign = v >= g.limit*(1-slack), "≥"
+		}
+		verdict := ""
+		if !ok || math.IsNaN(v) {
+			verdict, met = "MISSED", false
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s %s\t%s\n", g.scenario, m.Title, m.Text(v), sign, m.Text(g.limit), verdict)
+	}
+	_ = tw.Flush()
+	return met
+}

@@ -1,0 +1,181 @@
+package sim
+
+import (
+	"math"
+	"time"
+)
+
+// Recovery is judged by slices of 2 s, which may begin at every step.
+const (
+	step          = 500 * time.Millisecond
+	stepsPerSlice = 4
+	slicesToHold  = 5
+	settled       = 10 * time.Second
+)
+
+// Bin is one second of a run. Requests are counted in the second in which they
+// arrived, whenever they ended.
+type Bin struct {
+	OK, Failed, Rejected, Possible int
+	Sent                           int // attempts that reached the server in this second
+	InFlight                       int // most at once in this second
+}
+
+// Run is what came of one scenario under one policy with one seed. Times are in
+// seconds; NaN is "never".
+type Run struct {
+	FaultLength float64
+
+	// During the fault.
+	Offered       int     // requests that arrived
+	Possible      int     // of them, how many a policy that knew the future could have had answered
+	Answered      int     // of them, answered well
+	Wasted        int     // calls sent that failed
+	WastedSeconds float64 // how long those were in flight altogether
+	Detect        float64 // until the first rejection
+
+	// After the fault.
+	Recover       float64 // until 95 % of what is possible is answered, for 10 s on end
+	AfterOffered  int
+	AfterRejected int
+	AfterAnswered int
+	Herd          float64 // busiest second at the server within 90 s ÷ ordinary traffic
+
+	// While nothing is wrong: before the fault, and from 10 s after recovery on.
+	HealthyOffered  int
+	HealthyRejected int
+	FalseOpens      int // spells of rejection that began then
+
+	Rejected     int // in the whole run
+	PeakInFlight int
+	Changes      int // state changes that the library reported
+
+	Bins []Bin
+
+	start, end time.Duration
+	steps      []Bin
+	spells     []time.Duration
+}
+
+func newRun(job Job, start, end, finish time.Duration) *Run {
+	return &Run{
+		FaultLength: (end - start).Seconds(),
+		Detect:      math.NaN(),
+		start:       start,
+		end:         end,
+		Bins:        make([]Bin, int(finish/time.Second)+1),
+		steps:       make([]Bin, int((finish-end)/step)+1),
+	}
+}
+
+func (r *Run) faulty(at time.Duration) bool { return at >= r.start && at < r.end }
+
+func (r *Run) request(arrived time.Duration, fate Fate, rejected, possible bool) {
+	count := func(b *Bin) {
+		switch {
+		case rejected:
+			b.Rejected++
+		case fate == OK:
+			b.OK++
+		case fate == Cancelled:
+		default:
+			b.Failed++
+		}
+		if possible {
+			b.Possible++
+		}
+	}
+	count(&r.Bins[arrived/time.Second])
+	if rejected {
+		r.Rejected++
+	}
+	if arrived >= r.end {
+		count(&r.steps[(arrived-r.end)/step])
+		return
+	}
+	if r.faulty(arrived) {
+		r.Offered++
+		if possible {
+			r.Possible++
+		}
+		if fate == OK && !rejected {
+			r.Answered++
+		}
+	}
+}
+
+func (r *Run) rejection(at, sinceLast time.Duration) {
+	if r.faulty(at) && math.IsNaN(r.Detect) {
+		r.Detect = (at - r.start).Seconds()
+	}
+	if sinceLast > time.Second {
+		r.spells = append(r.spells, at)
+	}
+}
+
+func (r *Run) sent(at time.Duration, inFlight int) {
+	r.PeakInFlight = max(r.PeakInFlight, inFlight)
+	if i := int(at / time.Second); i < len(r.Bins) {
+		r.Bins[i].Sent++
+		r.Bins[i].InFlight = max(r.Bins[i].InFlight, inFlight)
+	}
+}
+
+func (r *Run) ended(sent, after time.Duration, fate Fate) {
+	if r.faulty(sent) && fate != OK && fate != Cancelled {
+		r.Wasted++
+		r.WastedSeconds += after.Seconds()
+	}
+}
+
+// close works out what can only be known at the end.
+func (r *Run) close(e *engine) {
+	recovered, ok := r.recovery()
+	r.Recover = math.NaN()
+	if ok {
+		r.Recover = (recovered - r.end).Seconds()
+	}
+	for _, b := range r.steps {
+		r.AfterOffered += b.OK + b.Failed + b.Rejected
+		r.AfterRejected += b.Rejected
+		r.AfterAnswered += b.OK
+	}
+	for i, b := range r.Bins {
+		from := time.Duration(i) * time.Second
+		if from+time.Second <= r.start || ok && from >= recovered+settled {
+			r.HealthyOffered += b.OK + b.Failed + b.Rejected
+			r.HealthyRejected += b.Rejected
+		}
+		if from >= r.end && from < r.end+90*time.Second {
+			r.Herd = max(r.Herd, float64(b.Sent)/e.Scenario.Traffic.Rate)
+		}
+	}
+	for _, at := range r.spells {
+		if at < r.start || ok && at >= recovered+settled {
+			r.FalseOpens++
+		}
+	}
+}
+
+// recovery finds the first slice after the fault from which on, for 10 s, 95 %
+// of what is possible is answered. Slices without traffic are good ones.
+func (r *Run) recovery() (time.Duration, bool) {
+	good := func(from int) bool {
+		answered, possible := 0, 0
+		for _, b := range r.steps[from : from+stepsPerSlice] {
+			answered += b.OK
+			possible += b.Possible
+		}
+		return float64(answered) >= 0.95*float64(possible)
+	}
+next:
+	for from := 0; from+slicesToHold*stepsPerSlice <= len(r.steps); from++ {
+		for i := range slicesToHold {
+			if !good(from + i*stepsPerSlice) {
+				continue next
+			}
+		}
+		return r.end + time.Duration(from)*step, true
+	}
+	return 0, false
+}

@@ -1,0 +1,141 @@
+package sim
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// The ordinary server: half of its answers take less than 50 ms, one in ten more
+// than 83 ms, and one in two hundred is an error.
+const (
+	medianLatency = 50 * time.Millisecond
+	latencySigma  = 0.4
+	baseErrors    = 0.005
+)
+
+// Latency is how long the ordinary server takes for c.
+func Latency(c Call) time.Duration { return LatencyAround(c, medianLatency) }
+
+// LatencyAround is a log-normal latency with the given median.
+func LatencyAround(c Call, median time.Duration) time.Duration {
+	return time.Duration(float64(median) * math.Exp(latencySigma*c.Speed))
+}
+
+// Ordinary answers c with the given share of errors.
+func Ordinary(c Call, errors float64) Answer {
+	fate := OK
+	if c.Error < errors {
+		fate = Failed
+	}
+	return Answer{Fate: fate, After: Latency(c)}
+}
+
+// Healthy answers c as the ordinary server does.
+func Healthy(c Call) Answer { return Ordinary(c, baseErrors) }
+
+// Refuse is a refused connection.
+func Refuse(Call) Answer { return Answer{Fate: Failed, After: time.Millisecond} }
+
+// Hang never answers.
+func Hang(Call) Answer { return Answer{Fate: OK, After: math.MaxInt64 / 2} }
+
+// during makes a server that is ordinary but for the fault.
+func during(fault func(Call) Answer) func(*rand.Rand, time.Duration, time.Duration) Server {
+	return func(_ *rand.Rand, start, end time.Duration) Server {
+		return ServerFunc(func(c Call) Answer {
+			if c.At >= start && c.At < end {
+				return fault(c)
+			}
+			return Healthy(c)
+		})
+	}
+}
+
+// always makes a server that answers as fault says from first to last.
+func always(answer func(Call) Answer) func(*rand.Rand, time.Duration, time.Duration) Server {
+	return func(*rand.Rand, time.Duration, time.Duration) Server { return ServerFunc(answer) }
+}
+
+func errors(share float64) func(Call) Answer {
+	return func(c Call) Answer { return Ordinary(c, share) }
+}
+
+// flapping is down and up in turn, beginning with down.
+func flapping(down, up time.Duration) func(*rand.Rand, time.Duration, time.Duration) Server {
+	return func(_ *rand.Rand, start, end time.Duration) Server {
+		return ServerFunc(func(c Call) Answer {
+			if c.At >= start && c.At < end && (c.At-start)%(down+up) < down {
+				return Refuse(c)
+			}
+			return Healthy(c)
+		})
+	}
+}
+
+// lostConnection fails, at one moment, all calls that are in flight then.
+func lostConnection(median time.Duration) func(*rand.Rand, time.Duration, time.Duration) Server {
+	return func(rng *rand.Rand, start, _ time.Duration) Server {
+		lost := start + time.Duration(rng.Float64()*float64(time.Second))
+		return ServerFunc(func(c Call) Answer {
+			answer := Healthy(c)
+			answer.After = LatencyAround(c, median)
+			if c.At < lost && c.At+answer.After > lost {
+				spread := time.Duration(c.Other * float64(2*time.Millisecond))
+				return Answer{Fate: Failed, After: lost + spread - c.At}
+			}
+			return answer
+		})
+	}
+}
+
+// queue is a server with a capacity. Calls wait in line; what would wait for
+// more than 3 s is turned away at once. It does not see that a client has gone.
+type queue struct {
+	start, end time.Duration
+	capacity   float64       // calls in a second
+	free       time.Duration // when the line will be empty
+}
+
+func (q *queue) Answer(c Call) Answer {
+	if c.At >= q.start && c.At < q.end {
+		q.free = 0
+		return Refuse(c)
+	}
+	capacity := q.capacity
+	if warm := (c.At - q.end).Seconds() / 30; warm >= 0 && warm < 1 {
+		capacity *= 0.4 + 0.6*warm
+	}
+	wait := max(0, q.free-c.At)
+	if wait > 3*time.Second {
+		return Answer{Fate: Failed, After: 2 * time.Millisecond}
+	}
+	q.free = c.At + wait + time.Duration(float64(time.Second)/capacity)
+	answer := Healthy(c)
+	answer.After += wait
+	return answer
+}
+
+// rateLimited throttles everything for 20 s once it has seen more than 50 calls
+// within a second, and says so.
+type rateLimited struct {
+	start, end time.Duration
+	until      time.Duration
+	recent     []time.Duration
+}
+
+func (l *rateLimited) Answer(c Call) Answer {
+	if c.At < l.start || c.At >= l.end {
+		return Healthy(c)
+	}
+	if c.At >= l.until {
+		for len(l.recent) > 0 && l.recent[0] <= c.At-time.Second {
+			l.recent = l.recent[1:]
+		}
+		if l.recent = append(l.recent, c.At); len(l.recent) <= 50 {
+			return Healthy(c)
+		}
+		l.until, l.recent = c.At+20*time.Second, nil
+	}
+	return Answer{Fate: Throttled, After: 5 * time.Millisecond, RetryAfter: (l.until - c.At).Round(time.Second)}
+}
