@@ -34,7 +34,6 @@ type observers struct {
 func (e *env) observing() *observers { return e.observers.Load() }
 
 func (o *observers) wantTransitions() bool { return o != nil && o.transitions }
-func (o *observers) wantRejected() bool    { return o != nil && o.rejected }
 func (o *observers) wantCalls() bool       { return o != nil && o.calls }
 
 // replace lets the observers that are in use be those that change returns.
