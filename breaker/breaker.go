@@ -1,3 +1,61 @@
+// Package breaker is a circuit breaker for calls of any kind, and a bounded set of
+// them by key:
+//
+//	circuits := breaker.NewSet(breaker.Options{})
+//	user, err := breaker.Do(ctx, circuits.Get("users-db"), func(ctx context.Context) (User, error) {
+//		return db.User(ctx, id)
+//	})
+//
+// For HTTP there is the package above this one, which decides what is a failure
+// and answers in the place of a host that is cut off.
+//
+// # States
+//
+// A [Closed] circuit lets calls through and counts how they end. As soon as one of
+// the rules of its [Config] holds it is [Open]: for some seconds every call is
+// rejected with an [*OpenError], which matches [ErrOpen] and says who, why and
+// until when. The first call after that makes it [HalfOpen]: that call goes through
+// as a probe, while others are still rejected. If the probe succeeds the circuit
+// is closed, its counts cleared; if not it opens again, for twice as long.
+//
+// # Outcomes
+//
+// A call ends as a [Success], as a [Failure], or [Ignored]: with something that
+// says nothing about the peer, such as a cancellation by the caller. An ignored
+// call changes no rate and ends no run, and as a probe it makes way for the next.
+// A call counts when it ends, whenever it began; but one that ends after the state
+// in which it was admitted has passed is late, and moves nothing. With
+// Config.SlowCall, calls that hang count before they end.
+//
+// # Permits
+//
+// [Do] suits most. Where a call ends elsewhere than it began, [Breaker.Allow] gives a
+// [Permit] that is ended by hand:
+//
+//	permit, err := b.Allow(ctx)
+//	if err != nil {
+//		return err
+//	}
+//	defer permit.Done(breaker.Ignored) // if nothing else ends it: a panic, say
+//	…
+//	permit.Done(breaker.Success)
+//
+// A permit that is never ended does no harm: a probe has failed after
+// Config.ProbeTimeout, and any other call is only missing from the counts.
+//
+// # Watching and steering
+//
+// [Breaker.Snapshot] tells what a breaker is like, [Hooks] what happens to it.
+// Operators can [Breaker.Trip] and [Breaker.Reset] a circuit, set its [Mode] to
+// Observe, ForceOpen or Disabled, and change rules while it runs
+// ([Breaker.Update], [Set.Update]).
+//
+// # Guarantees
+//
+// Nothing runs in the background: no goroutine, timer or ticker. Time is monotonic
+// and looked at when a call arrives, so that all of it can be tested with
+// [testing/synctest]. No user's function is called under a lock. A call through a
+// closed circuit takes no lock and allocates nothing.
 package breaker
 
 import (
