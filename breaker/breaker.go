@@ -40,8 +40,9 @@
 //	…
 //	permit.Done(breaker.Success)
 //
-// A permit that is never ended does no harm: a probe has failed after
-// Config.ProbeTimeout, and any other call is only missing from the counts.
+// A permit that is never ended wedges nothing: a probe has failed after
+// Config.ProbeTimeout, and any other call is missing from the counts or, with
+// Config.SlowCall, looks like one that hangs.
 //
 // # Watching and steering
 //
