@@ -1,0 +1,227 @@
+package breaker_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+)
+
+// A host that hangs is noticed before the calls to it end.
+
+var hangRule = breaker.Config{SlowCall: time.Second, Jitter: -1}
+
+// drive makes calls at a steady rate until the bubble's clock shows end, each
+// ending as call says, and returns the most that were in flight at once.
+func (r rig) drive(perSecond int, end time.Duration, call func(n int) (time.Duration, breaker.Outcome)) (peak int) {
+	r.Helper()
+	for n := 0; r.now() < end; n++ {
+		if p, err := r.b.Allow(r.Context()); err == nil {
+			took, outcome := call(n)
+			if took == 0 {
+				p.Done(outcome)
+			} else {
+				time.AfterFunc(took, func() { p.Done(outcome) })
+			}
+		}
+		peak = max(peak, r.b.Snapshot().InFlight)
+		time.Sleep(time.Second / time.Duration(perSecond))
+	}
+	return peak
+}
+
+func healthy(int) (time.Duration, breaker.Outcome) { return 50 * time.Millisecond, breaker.Success }
+
+func TestHangingHostIsCutOffAfterSlowCall(t *testing.T) {
+	inBubble(t, hangRule, func(r rig) {
+		r.drive(100, 10*time.Second, healthy)
+		peak := r.drive(100, 70*time.Second, func(int) (time.Duration, breaker.Outcome) {
+			return 10 * time.Second, breaker.Failure
+		})
+		if peak > 200 {
+			r.Errorf("%d calls in flight at the peak, want at most 200", peak)
+		}
+		if r.b.State() == breaker.Closed {
+			r.Error("closed")
+		}
+		first := (*r.seen)[0]
+		if after := first.At.Sub(r.start) - 10*time.Second; after < time.Second || after > 1500*time.Millisecond {
+			r.Errorf("opened %v after the host had begun to hang, want about 1s; %s", after, first.Reason)
+		}
+		if got := r.b.Snapshot().Totals; got.Rejected < 5000 {
+			r.Errorf("%d of 6000 calls rejected; %+v", got.Rejected, got)
+		}
+	})
+}
+
+// With no traffic before it, and with so little that the rate never has its
+// minimum of calls.
+func TestHangingHostIsCutOffInLowTraffic(t *testing.T) {
+	inBubble(t, hangRule, func(r rig) {
+		r.drive(1, 60*time.Second, func(int) (time.Duration, breaker.Outcome) { return time.Hour, breaker.Failure })
+		if got := r.b.Snapshot(); got.Totals.Opened == 0 || got.InFlight > 10 {
+			r.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestLongPollAmongFastCallsDoesNotOpen(t *testing.T) {
+	inBubble(t, hangRule, func(r rig) {
+		r.drive(100, 5*time.Minute, func(n int) (time.Duration, breaker.Outcome) {
+			if n%20 == 0 {
+				return 30 * time.Second, breaker.Success
+			}
+			return 20 * time.Millisecond, breaker.Success
+		})
+		r.wantSeen()
+	})
+}
+
+// Each success ends the run, overdue calls included.
+func TestTenPercentHangingDoNotOpenThroughTheRun(t *testing.T) {
+	cfg := with(hangRule, func(c *breaker.Config) { c.SlowRate = -1 })
+	inBubble(t, cfg, func(r rig) {
+		random := rand.New(rand.NewPCG(1, 1))
+		r.drive(1000, 20*time.Second, func(int) (time.Duration, breaker.Outcome) {
+			if random.IntN(10) == 0 {
+				return 10 * time.Second, breaker.Failure
+			}
+			return 20 * time.Millisecond, breaker.Success
+		})
+		r.wantSeen()
+	})
+}
+
+func TestCallsThatHangForEverDoNotReopenARecoveredCircuit(t *testing.T) {
+	inBubble(t, hangRule, func(r rig) {
+		r.drive(100, 30*time.Second, func(int) (time.Duration, breaker.Outcome) {
+			return 24 * time.Hour, breaker.Ignored
+		})
+		time.Sleep(time.Minute)
+		r.b.Allow(r.Context()) // finds that the last probe is lost
+		time.Sleep(time.Minute)
+		r.succeed(1)
+		r.want(breaker.Closed)
+		seen := len(*r.seen)
+		r.drive(100, 10*time.Minute, healthy)
+		if len(*r.seen) != seen {
+			r.Errorf("reopened: %+v", (*r.seen)[seen:])
+		}
+		if got := r.b.Snapshot(); got.InFlight < 100 || got.Counts.Overdue != 0 {
+			r.Errorf("%d in flight, %d overdue", got.InFlight, got.Counts.Overdue)
+		}
+	})
+}
+
+// An answer that has begun is no hang, however long it goes on.
+func TestAnsweredCallIsNotOverdue(t *testing.T) {
+	inBubble(t, hangRule, func(r rig) {
+		for range 100 {
+			p := r.admit()
+			time.Sleep(100 * time.Millisecond)
+			p.Answered()
+			if p.Elapsed() != 100*time.Millisecond {
+				r.Fatalf("took %v to be answered", p.Elapsed())
+			}
+			time.AfterFunc(time.Hour, func() { p.Done(breaker.Success) })
+		}
+		r.wantSeen()
+		if got := r.b.Snapshot(); got.InFlight != 0 || got.Counts.Overdue != 0 {
+			r.Errorf("%+v", got)
+		}
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if got := r.b.Snapshot().Totals; got.Slow != 0 || got.Successes != 100 {
+			r.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestOverdueCallIsCountedOnce(t *testing.T) {
+	for _, outcome := range []breaker.Outcome{breaker.Success, breaker.Failure, breaker.Ignored} {
+		inBubble(t, hangRule, func(r rig) {
+			p := r.admit()
+			time.Sleep(2 * time.Second)
+			if got := r.b.Snapshot().Counts; got != (breaker.Counts{Overdue: 1, ConsecutiveFailures: 1}) {
+				r.Errorf("overdue: %+v", got)
+			}
+			p.Done(outcome)
+			want := map[breaker.Outcome]breaker.Counts{
+				breaker.Success: {Calls: 1, Slow: 1},
+				breaker.Failure: {Calls: 1, Slow: 1, Failures: 1, ConsecutiveFailures: 1},
+				breaker.Ignored: {},
+			}
+			if got := r.b.Snapshot().Counts; got != want[outcome] {
+				r.Errorf("%v: got %+v, want %+v", outcome, got, want[outcome])
+			}
+		})
+	}
+}
+
+func TestSlowRateCountsOverdueAboveAndBelowTheLine(t *testing.T) {
+	cfg := breaker.Config{SlowCall: time.Second, SlowRate: 0.5, MinCalls: 10, ConsecutiveFailures: -1}
+	for overdue, opens := range map[int]bool{6: false, 7: true, 10: true} {
+		inBubble(t, cfg, func(r rig) {
+			for range overdue {
+				r.admit()
+			}
+			r.succeed(7)
+			time.Sleep(2 * time.Second)
+			if _, err := r.b.Allow(r.Context()); (err != nil) != opens {
+				r.Errorf("%d overdue and 7 fast: err = %v", overdue, err)
+			}
+		})
+	}
+}
+
+// Overdue calls count from SlowCall on, and not more than a sixteenth later.
+func TestOverdueIsNoticedInTime(t *testing.T) {
+	for _, slowCall := range []time.Duration{100 * time.Millisecond, time.Second, 7 * time.Second, time.Hour} {
+		for _, offset := range []time.Duration{0, 1, slowCall / 40, slowCall / 17, slowCall / 3} {
+			inBubble(t, with(hangRule, func(c *breaker.Config) { c.SlowCall = slowCall }), func(r rig) {
+				time.Sleep(offset)
+				r.admit()
+				time.Sleep(slowCall - 1)
+				if got := r.b.Snapshot().Counts.Overdue; got != 0 {
+					r.Errorf("SlowCall %v: overdue before it is over", slowCall)
+				}
+				time.Sleep(1 + slowCall/16)
+				if got := r.b.Snapshot().Counts.Overdue; got != 1 {
+					r.Errorf("SlowCall %v, at %v: not overdue a sixteenth after it is over", slowCall, offset)
+				}
+			})
+		}
+	}
+}
+
+// A quiet breaker opens at the first call that finds its rule met, also when
+// that comes long after.
+func TestOverdueIsNoticedByTheNextCall(t *testing.T) {
+	for _, later := range []time.Duration{1200 * time.Millisecond, 5 * time.Second, time.Hour} {
+		inBubble(t, hangRule, func(r rig) {
+			for range 5 {
+				r.admit()
+				time.Sleep(300 * time.Millisecond)
+			}
+			time.Sleep(later)
+			r.want(breaker.Closed)
+			r.reject()
+		})
+	}
+}
+
+// One lost connection is one event, also when the calls on it are not ended but
+// hang: as long as others succeed, nothing opens.
+func TestOneHangingConnectionDoesNotOpen(t *testing.T) {
+	inBubble(t, hangRule, func(r rig) {
+		r.drive(50, 10*time.Second, healthy)
+		for range 40 {
+			p := r.admit()
+			time.AfterFunc(20*time.Second, func() { p.Done(breaker.Failure) })
+		}
+		r.drive(50, 40*time.Second, healthy)
+		r.wantSeen()
+	})
+}
