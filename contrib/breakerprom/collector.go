@@ -119,9 +119,9 @@ func collectPresent(ch chan<- prometheus.Metric, c meter.Circuit) {
 // collectTotals sends what can be added up over circuits.
 func collectTotals(ch chan<- prometheus.Metric, c meter.Circuit) {
 	gauge(ch, circuitInFlight, float64(c.InFlight), c.Label)
-	counter(ch, circuitCalls, float64(c.Totals.Successes), c.Label, breaker.Success.String())
 	counter(ch, circuitCalls, float64(c.Totals.Failures), c.Label, breaker.Failure.String())
 	counter(ch, circuitCalls, float64(c.Totals.Ignored), c.Label, breaker.Ignored.String())
+	counter(ch, circuitCalls, float64(c.Totals.Successes), c.Label, breaker.Success.String())
 	counter(ch, circuitLate, float64(c.Totals.Late), c.Label)
 	counter(ch, circuitSlow, float64(c.Totals.Slow), c.Label)
 	counter(ch, circuitRejected, float64(c.Totals.Rejected), c.Label)

@@ -53,7 +53,8 @@ type account struct {
 
 // Reading is a set at one moment.
 type Reading struct {
-	// Circuits are those with series of their own, in no order.
+	// Circuits are those with series of their own, in the order of their labels:
+	// the Prometheus client sorts what is in order in a fraction of the time.
 	Circuits []Circuit
 	// Other is all the rest as one; only its InFlight and Totals are set. It is
 	// nil until there has been a key without series of its own.
@@ -132,6 +133,7 @@ func (m *Meter) Read() Reading {
 		c.Totals = r.own
 		reading.Circuits = append(reading.Circuits, c)
 	}
+	slices.SortFunc(reading.Circuits, func(a, b Circuit) int { return cmp.Compare(a.Label, b.Label) })
 	if m.hasOther {
 		reading.Other = &Circuit{
 			Label:    Other,

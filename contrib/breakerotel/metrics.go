@@ -1,0 +1,213 @@
+package breakerotel
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+	"github.com/seed-0b728cf8/httpbreaker/contrib/internal/meter"
+)
+
+const scope = "github.com/seed-0b728cf8/httpbreaker/contrib/breakerotel"
+
+// Attributes of metrics and span events.
+const (
+	keyAttribute      = attribute.Key("httpbreaker.key")
+	stateAttribute    = attribute.Key("httpbreaker.state")
+	previousAttribute = attribute.Key("httpbreaker.previous_state")
+	modeAttribute     = attribute.Key("httpbreaker.mode")
+	outcomeAttribute  = attribute.Key("httpbreaker.outcome")
+	reasonAttribute   = attribute.Key("httpbreaker.reason")
+	retryAttribute    = attribute.Key("httpbreaker.retry_after")
+)
+
+// Options adjust [Register]. The zero Options is the default.
+type Options struct {
+	// MeterProvider is where the instruments are made. If nil,
+	// otel.GetMeterProvider is asked.
+	MeterProvider metric.MeterProvider
+	// MaxKeys is how many keys get series of their own, about fifteen each; all
+	// others are counted together under the key "other". Zero means 100, a
+	// negative number no bound. The SDK's own limit on the number of attribute
+	// sets applies beside it.
+	MaxKeys int
+}
+
+// Register makes the instruments that the package comment lists and observes
+// set with them at each collection, until the registration's Unregister is
+// called; nil opts are the default ones. An error is that of the meter provider;
+// then nothing is observed.
+//
+// Two sets in one process need meter providers whose resources tell them apart.
+func Register(set *breaker.Set, opts *Options) (metric.Registration, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	provider := opts.MeterProvider
+	if provider == nil {
+		provider = otel.GetMeterProvider()
+	}
+	o := &observer{meter: meter.New(set, opts.MaxKeys)}
+	m := provider.Meter(scope)
+	instruments, err := o.instruments(m)
+	if err != nil {
+		return nil, err
+	}
+	return m.RegisterCallback(o.observe, instruments...)
+}
+
+type observer struct {
+	meter *meter.Meter
+
+	state, since, until                        metric.Float64ObservableGauge
+	mode                                       metric.Int64ObservableGauge
+	inFlight                                   metric.Int64ObservableUpDownCounter
+	calls, lateCalls, slowCalls, rejectedCalls metric.Int64ObservableCounter
+	openings                                   metric.Int64ObservableCounter
+	openTime                                   metric.Float64ObservableCounter
+	circuits, records                          metric.Int64ObservableUpDownCounter
+	evictedKeys, demotedKeys, forgottenRecords metric.Int64ObservableCounter
+}
+
+// instruments makes all instruments of o.
+func (o *observer) instruments(m metric.Meter) ([]metric.Observable, error) {
+	var (
+		all  []metric.Observable
+		errs []error
+	)
+	float64Gauge := func(name, unit, text string) metric.Float64ObservableGauge {
+		i, err := m.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(text))
+		all, errs = append(all, i), append(errs, err)
+		return i
+	}
+	int64Gauge := func(name, unit, text string) metric.Int64ObservableGauge {
+		i, err := m.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(text))
+		all, errs = append(all, i), append(errs, err)
+		return i
+	}
+	counter := func(name, unit, text string) metric.Int64ObservableCounter {
+		i, err := m.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(text))
+		all, errs = append(all, i), append(errs, err)
+		return i
+	}
+	float64Counter := func(name, unit, text string) metric.Float64ObservableCounter {
+		i, err := m.Float64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(text))
+		all, errs = append(all, i), append(errs, err)
+		return i
+	}
+	upDown := func(name, unit, text string) metric.Int64ObservableUpDownCounter {
+		i, err := m.Int64ObservableUpDownCounter(name, metric.WithUnit(unit), metric.WithDescription(text))
+		all, errs = append(all, i), append(errs, err)
+		return i
+	}
+
+	o.state = float64Gauge("httpbreaker.circuit.state", "{state}",
+		"State of the circuit: 0 closed, 0.5 half-open, 1 open.")
+	o.mode = int64Gauge("httpbreaker.circuit.mode", "{mode}",
+		"Always 1; the attribute httpbreaker.mode is the circuit's mode.")
+	o.since = float64Gauge("httpbreaker.circuit.since.timestamp", "s",
+		"When the circuit came into its state, since the epoch.")
+	o.until = float64Gauge("httpbreaker.circuit.until.timestamp", "s",
+		"When the open circuit is tried again, since the epoch; absent when no time is set. In the past, it waits for a call.")
+	o.inFlight = upDown("httpbreaker.circuit.in_flight_calls", "{call}",
+		"Calls that were let through and have neither been answered nor ended.")
+	o.calls = counter("httpbreaker.circuit.calls", "{call}",
+		"Calls that ended in the state of the circuit in which they were admitted, by outcome.")
+	o.lateCalls = counter("httpbreaker.circuit.late_calls", "{call}",
+		"Calls that ended after the state in which they were admitted had passed; they have no outcome.")
+	o.slowCalls = counter("httpbreaker.circuit.slow_calls", "{call}",
+		"Calls, among those with an outcome, that took SlowCall or longer.")
+	o.rejectedCalls = counter("httpbreaker.circuit.rejected_calls", "{call}",
+		"Calls that were not let through; in mode observe, that would not have been.")
+	o.openings = counter("httpbreaker.circuit.openings", "{opening}",
+		"How often the circuit opened, after a failed probe included.")
+	o.openTime = float64Counter("httpbreaker.circuit.open_time", "s",
+		"How long the circuit has been open; half-open time is not in it.")
+
+	o.circuits = upDown("httpbreaker.set.circuits", "{circuit}",
+		"Circuits in the set, one for each key, by state.")
+	o.records = upDown("httpbreaker.set.records", "{record}",
+		"Open circuits that the full set remembers by a deadline only.")
+	o.evictedKeys = counter("httpbreaker.set.evicted_keys", "{key}",
+		"Keys with a closed circuit that were given up to make room.")
+	o.demotedKeys = counter("httpbreaker.set.demoted_keys", "{key}",
+		"Keys with an open or forced circuit that were reduced to a record to make room.")
+	o.forgottenRecords = counter("httpbreaker.set.forgotten_records", "{record}",
+		"Records of open circuits that were lost because there was no room for them either.")
+	return all, errors.Join(errs...)
+}
+
+// observe is the callback of all instruments.
+func (o *observer) observe(_ context.Context, to metric.Observer) error {
+	reading := o.meter.Read()
+	for _, c := range reading.Circuits {
+		o.observePresent(to, c)
+		o.observeTotals(to, c)
+	}
+	if reading.Other != nil {
+		o.observeTotals(to, *reading.Other)
+	}
+
+	for i, n := range reading.States {
+		to.ObserveInt64(o.circuits, int64(n), attributes(stateAttribute.String(breaker.State(i).String())))
+	}
+	to.ObserveInt64(o.records, int64(reading.Stats.Records))
+	to.ObserveInt64(o.evictedKeys, int64(reading.Stats.Evicted))
+	to.ObserveInt64(o.demotedKeys, int64(reading.Stats.Demoted))
+	to.ObserveInt64(o.forgottenRecords, int64(reading.Stats.Forgotten))
+	return nil
+}
+
+// observePresent observes what only one circuit can have.
+func (o *observer) observePresent(to metric.Observer, c meter.Circuit) {
+	key := keyAttribute.String(c.Label)
+	to.ObserveFloat64(o.state, stateValue(c.State), attributes(key))
+	to.ObserveInt64(o.mode, 1, attributes(key, modeAttribute.String(c.Mode.String())))
+	observeTime(to, o.since, c.Since, attributes(key))
+	observeTime(to, o.until, c.Until, attributes(key))
+}
+
+func observeTime(to metric.Observer, i metric.Float64Observable, t time.Time, of metric.MeasurementOption) {
+	if !t.IsZero() {
+		to.ObserveFloat64(i, float64(t.UnixMilli())/1000, of)
+	}
+}
+
+// observeTotals observes what can be added up over circuits.
+func (o *observer) observeTotals(to metric.Observer, c meter.Circuit) {
+	key := keyAttribute.String(c.Label)
+	outcome := func(of breaker.Outcome) metric.MeasurementOption {
+		return attributes(key, outcomeAttribute.String(of.String()))
+	}
+	to.ObserveInt64(o.calls, int64(c.Totals.Successes), outcome(breaker.Success))
+	to.ObserveInt64(o.calls, int64(c.Totals.Failures), outcome(breaker.Failure))
+	to.ObserveInt64(o.calls, int64(c.Totals.Ignored), outcome(breaker.Ignored))
+
+	only := attributes(key)
+	to.ObserveInt64(o.inFlight, int64(c.InFlight), only)
+	to.ObserveInt64(o.lateCalls, int64(c.Totals.Late), only)
+	to.ObserveInt64(o.slowCalls, int64(c.Totals.Slow), only)
+	to.ObserveInt64(o.rejectedCalls, int64(c.Totals.Rejected), only)
+	to.ObserveInt64(o.openings, int64(c.Totals.Opened), only)
+	to.ObserveFloat64(o.openTime, c.Totals.OpenTime.Seconds(), only)
+}
+
+func attributes(list ...attribute.KeyValue) metric.MeasurementOption {
+	return metric.WithAttributeSet(attribute.NewSet(list...))
+}
+
+func stateValue(s breaker.State) float64 {
+	switch s {
+	case breaker.Open:
+		return 1
+	case breaker.HalfOpen:
+		return 0.5
+	default:
+		return 0
+	}
+}
