@@ -112,13 +112,12 @@ type Breaker struct {
 
 // phase is what only a circuit that is open, half-open or ramping up needs.
 type phase struct {
-	err    *OpenError // for what is rejected
-	until  int64      // open: when it is probed; ramping: when the ramp ends
-	probes []probe    // half-open: those that are out
-	probed uint16     // half-open: number of the last probe let through
-	good   int        // half-open: probes that succeeded
-	began  int64      // ramping: when it began
-	credit float64    // ramping: of the next call
+	gate           // what rejects; immutable while open
+	probes []probe // half-open: those that are out
+	probed uint16  // half-open: number of the last probe let through
+	good   int     // half-open: probes that succeeded
+	began  int64   // ramping: when it began
+	credit float64 // ramping: of the next call
 }
 
 type probe struct {
@@ -129,7 +128,18 @@ type probe struct {
 // gate is an open circuit as rejected calls see it.
 type gate struct {
 	err   *OpenError
-	until int64
+	until int64  // when it is probed; the end of a ramp
+	early int64  // when it is probed if it is busy
+	busy  uint64 // Breaker.rejected from which on it is
+}
+
+// shuts reports whether a call is to be rejected.
+func (g *gate) shuts(b *Breaker) bool {
+	if g.early == never {
+		return true
+	}
+	now := b.env.now()
+	return now < g.early || now < g.until && b.rejected.Load() < g.busy
 }
 
 // never is a time that does not come.
@@ -237,7 +247,7 @@ func (b *Breaker) Allow(ctx context.Context) (Permit, error) {
 	if word&admitTimed != 0 {
 		return b.allowTimed(ctx, word)
 	}
-	if g := b.gate.Load(); g != nil && (g.until == never || b.env.now() < g.until) {
+	if g := b.gate.Load(); g != nil && g.shuts(b) {
 		return Permit{}, b.reject(ctx, g.err)
 	}
 	return b.allow(ctx)
@@ -298,7 +308,7 @@ func (b *Breaker) decide(now int64) (Permit, *OpenError) {
 	if b.state == Closed {
 		b.lookOverdue(now)
 	}
-	if b.state == Open && now >= b.phase.until {
+	if b.state == Open && !b.phase.shuts(b) {
 		b.halfOpen(now)
 	}
 	switch p := b.phase; b.state {

@@ -58,9 +58,14 @@ type Config struct {
 	// OpenFor is how long the circuit stays open before it is probed, doubled
 	// each time that it opens again before having closed. Default 5s.
 	OpenFor time.Duration
-	// MaxOpenFor caps OpenFor's doubling, before jitter. Default 30s, or OpenFor
+	// MaxOpenFor caps OpenFor's doubling, before jitter. Default 45s, or OpenFor
 	// if that is more.
 	MaxOpenFor time.Duration
+	// BusyCalls is the number of calls that an open circuit has to reject for it
+	// to be probed after OpenFor, whatever the doubling: where there are many
+	// callers, one probe more costs little and waiting costs much. A circuit that
+	// was opened by Trip waits for its time. Default 100. Negative: off.
+	BusyCalls int
 	// Jitter spreads the open time by a random share within ±Jitter, in [0, 1),
 	// drawn once for each opening, so that a fleet does not come back in step.
 	// Default 0.2. Negative: none.
@@ -160,7 +165,8 @@ var defaultConfig = Config{
 	ConsecutiveFailures: 5,
 	ConsecutiveSpan:     time.Second,
 	OpenFor:             5 * time.Second,
-	MaxOpenFor:          30 * time.Second,
+	MaxOpenFor:          45 * time.Second,
+	BusyCalls:           100,
 	Jitter:              0.2,
 	Probes:              1,
 	ProbeSuccesses:      1,
@@ -183,6 +189,7 @@ func (c Config) withDefaults() Config {
 	c.ConsecutiveSpan = cmp.Or(c.ConsecutiveSpan, d.ConsecutiveSpan)
 	c.OpenFor = cmp.Or(c.OpenFor, d.OpenFor)
 	c.MaxOpenFor = cmp.Or(c.MaxOpenFor, max(d.MaxOpenFor, c.OpenFor))
+	c.BusyCalls = cmp.Or(c.BusyCalls, d.BusyCalls)
 	c.Jitter = cmp.Or(c.Jitter, d.Jitter)
 	c.Probes = cmp.Or(c.Probes, d.Probes)
 	c.ProbeSuccesses = cmp.Or(c.ProbeSuccesses, d.ProbeSuccesses)

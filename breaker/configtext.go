@@ -67,6 +67,9 @@ func (c Config) String() string {
 	s.WriteString("; stays open " + short(c.OpenFor))
 	if c.MaxOpenFor > c.OpenFor {
 		s.WriteString(", doubling up to " + short(c.MaxOpenFor))
+		if c.BusyCalls > 0 {
+			fmt.Fprintf(&s, " unless it rejects ≥ %d calls meanwhile", c.BusyCalls)
+		}
 	}
 	if c.Jitter > 0 {
 		s.WriteString(", ± " + percent(c.Jitter))
@@ -118,6 +121,7 @@ type configJSON struct {
 	ConsecutiveSpan     *duration `json:"consecutive_span,omitempty"`
 	OpenFor             *duration `json:"open_for,omitempty"`
 	MaxOpenFor          *duration `json:"max_open_for,omitempty"`
+	BusyCalls           *int      `json:"busy_calls,omitempty"`
 	Jitter              *float64  `json:"jitter,omitempty"`
 	Probes              *int      `json:"probes,omitempty"`
 	ProbeSuccesses      *int      `json:"probe_successes,omitempty"`
@@ -132,7 +136,7 @@ func (c *Config) over() *configJSON {
 		(*duration)(&c.Window), &c.WindowCalls, &c.MinCalls, &c.FailureRate,
 		(*duration)(&c.SlowCall), &c.SlowRate, &c.Failures,
 		&c.ConsecutiveFailures, (*duration)(&c.ConsecutiveSpan),
-		(*duration)(&c.OpenFor), (*duration)(&c.MaxOpenFor), &c.Jitter,
+		(*duration)(&c.OpenFor), (*duration)(&c.MaxOpenFor), &c.BusyCalls, &c.Jitter,
 		&c.Probes, &c.ProbeSuccesses, (*duration)(&c.ProbeTimeout), (*duration)(&c.Ramp), &c.Mode,
 	}
 }

@@ -56,7 +56,7 @@ func (b *Breaker) Trip(d time.Duration, reason string) {
 	if d <= 0 {
 		d = b.rules.Load().OpenFor
 	}
-	b.openUntil(now, after(now, d), reason)
+	b.openFor(now, d, reason)
 }
 
 // Reset closes the circuit at once, without a ramp, and forgets counts and
@@ -83,7 +83,8 @@ func (b *Breaker) SetMode(m Mode, reason string) {
 	before, old, counts := b.effective(), b.mode, b.count(now).Counts
 	b.setMode(m, reason)
 	forced := old != m && (old >= ForceOpen || m >= ForceOpen)
-	if p := b.phase; p != nil {
+	if b.phase != nil {
+		p := *b.phase
 		if forced {
 			p.probes = nil
 		}
@@ -92,6 +93,7 @@ func (b *Breaker) SetMode(m Mode, reason string) {
 			e.Mode = m
 			p.err = &e
 		}
+		b.phase = &p
 	}
 	if reason == "" {
 		reason = "mode set to " + m.String()

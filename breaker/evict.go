@@ -157,7 +157,7 @@ func (b *Breaker) restore(r record) {
 	now := b.env.now()
 	if until := r.until(); until > 0 {
 		b.level = r.level()
-		b.openUntil(now, until, "open from before this circuit was evicted")
+		b.openUntil(now, gate{until: until, early: until}, "open from before this circuit was evicted")
 		if until <= now {
 			b.halfOpen(now)
 		}

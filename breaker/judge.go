@@ -128,8 +128,11 @@ func (b *Breaker) judge(now int64) string {
 		return fmt.Sprintf("%d of %d calls failed %s", c.Failures, c.Calls, span)
 	case r.SlowCall > 0 && r.SlowRate > 0 && c.Calls+c.Overdue >= r.MinCalls && c.Slow+c.Overdue > 0 &&
 		c.SlowRate() >= r.SlowRate:
-		return fmt.Sprintf("%d of %d calls took %s or longer %s, %d of them unanswered",
-			c.Slow+c.Overdue, c.Calls+c.Overdue, short(r.SlowCall), span, c.Overdue)
+		reason := fmt.Sprintf("%d of %d calls took %s or longer %s", c.Slow+c.Overdue, c.Calls+c.Overdue, short(r.SlowCall), span)
+		if c.Overdue > 0 {
+			reason += fmt.Sprintf(", %d of them unanswered", c.Overdue)
+		}
+		return reason
 	case r.Failures > 0 && c.Failures >= r.Failures:
 		return fmt.Sprintf("%d calls failed %s", c.Failures, span)
 	case r.ConsecutiveFailures > 0 && c.ConsecutiveFailures >= r.ConsecutiveFailures && lasted >= int64(r.ConsecutiveSpan):

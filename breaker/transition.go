@@ -21,14 +21,20 @@ func (b *Breaker) effective() State {
 // open opens the circuit for as long as the rules say.
 func (b *Breaker) open(at int64, reason string) {
 	r := b.rules.Load()
-	d := backoff(r.OpenFor, r.MaxOpenFor, b.level)
+	spread := 1.0
 	if r.Jitter > 0 {
-		d = time.Duration(float64(d) * (1 + r.Jitter*(2*rand.Float64()-1)))
+		spread += r.Jitter * (2*rand.Float64() - 1)
+	}
+	jittered := func(d time.Duration) int64 { return after(at, time.Duration(float64(d)*spread)) }
+	g := gate{until: jittered(backoff(r.OpenFor, r.MaxOpenFor, b.level))}
+	g.early = g.until
+	if r.BusyCalls > 0 {
+		g.early, g.busy = jittered(r.OpenFor), b.rejected.Load()+uint64(r.BusyCalls)
 	}
 	if b.level < math.MaxUint8 {
 		b.level++
 	}
-	b.openUntil(at, after(at, d), reason)
+	b.openUntil(at, g, reason)
 }
 
 // backoff doubles d once for each level, up to limit.
@@ -50,23 +56,28 @@ func after(t int64, d time.Duration) int64 {
 	return t + int64(d)
 }
 
-// openAtLeast sees to it that the circuit is open for d, unless it is for longer.
+// openFor opens the circuit for d, or lets an open one be open for so long.
+func (b *Breaker) openFor(at int64, d time.Duration, reason string) {
+	until := after(at, d)
+	b.openUntil(at, gate{until: until, early: until}, reason)
+}
+
+// openAtLeast does the same, unless it is open for longer.
 func (b *Breaker) openAtLeast(at int64, d time.Duration, reason string) {
-	if b.state != Open || after(at, d) > b.phase.until {
-		b.openUntil(at, after(at, d), reason)
+	if b.state != Open || after(at, d) > b.phase.early {
+		b.openFor(at, d, reason)
 	}
 }
 
-// openUntil opens the circuit, or lets an open one be open until then.
-func (b *Breaker) openUntil(at, until int64, reason string) {
-	e := &OpenError{Key: b.key, State: Open, Mode: b.mode, Reason: reason, Since: b.env.time(at), Last: b.lastErr}
+func (b *Breaker) openUntil(at int64, g gate, reason string) {
+	g.err = &OpenError{Key: b.key, State: Open, Mode: b.mode, Reason: reason, Since: b.env.time(at), Last: b.lastErr}
 	if b.state == Open {
-		e.Since = b.phase.err.Since
+		g.err.Since = b.phase.err.Since
 	}
-	if until != never {
-		e.Until = b.env.time(until)
+	if g.until != never {
+		g.err.Until = b.env.time(g.until)
 	}
-	b.phase = &phase{err: e, until: until}
+	b.phase = &phase{gate: g}
 	if b.state == Open {
 		b.reason = reason
 		b.setGate()
@@ -78,10 +89,10 @@ func (b *Breaker) openUntil(at, until int64, reason string) {
 // halfOpen lets the first probes through.
 func (b *Breaker) halfOpen(at int64) {
 	open := b.phase.err
-	b.phase = &phase{err: &OpenError{
+	b.phase = &phase{gate: gate{err: &OpenError{
 		Key: b.key, State: HalfOpen, Mode: b.mode, Since: b.env.time(at), Last: open.Last,
 		Reason: "being probed after: " + open.Reason,
-	}}
+	}}}
 	b.enter(HalfOpen, at, open.Reason)
 }
 
@@ -133,7 +144,7 @@ func (b *Breaker) expireProbes(now int64) {
 func (b *Breaker) close(at int64, reason string) {
 	b.phase = nil
 	if ramp := b.rules.Load().Ramp; ramp > 0 {
-		b.phase = &phase{began: at, until: after(at, ramp), credit: 1 - rampStart}
+		b.phase = &phase{gate: gate{until: after(at, ramp)}, began: at, credit: 1 - rampStart}
 	}
 	b.forget(at, reason)
 }
@@ -220,12 +231,12 @@ func (b *Breaker) until() (t time.Time) {
 func (b *Breaker) setGate() {
 	switch {
 	case b.mode == ForceOpen:
-		b.gate.Store(&gate{until: never, err: &OpenError{
+		b.gate.Store(&gate{until: never, early: never, err: &OpenError{
 			Key: b.key, State: Open, Mode: ForceOpen, Reason: b.modeReason(),
 			Since: b.env.time(b.since), Last: b.lastErr,
 		}})
 	case b.mode == Enforce && b.state == Open:
-		b.gate.Store(&gate{until: b.phase.until, err: b.phase.err})
+		b.gate.Store(&b.phase.gate)
 	default:
 		b.gate.Store(nil)
 	}
