@@ -1,0 +1,437 @@
+package httpbreaker_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"reflect"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"weak"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-0b728cf8/httpbreaker"
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+)
+
+// The tests of this file and of obligations_response_test.go go through what net/http
+// asks of a RoundTripper, or quietly relies on. This one is about the request.
+
+func TestRequestBodyIsClosedWhenRejected(t *testing.T) {
+	base := baseFunc(func(*http.Request) (*http.Response, error) {
+		t.Error("the base was asked")
+		return nil, errBase
+	})
+	for _, fallback := range []httpbreaker.Fallback{nil, httpbreaker.Respond(503, nil, nil)} {
+		rt := opened(t, "http://a.test/", httpbreaker.Config{Base: base, Fallback: fallback})
+		body := newSpyBody("secret")
+		res, err := rt.RoundTrip(newRequest(t, "POST", "http://a.test/", body))
+		assert.True(t, (res == nil) != (err == nil), "exactly one of response and error")
+		assert.EqualValues(t, 0, body.reads.Load(), "reads")
+		assert.EqualValues(t, 1, body.closes.Load(), "closes")
+	}
+}
+
+func TestRequestBodyIsClosedBeforeTheFallbackIsAsked(t *testing.T) {
+	body := newSpyBody("")
+	closedBefore := false
+	rt := opened(t, "http://a.test/", httpbreaker.Config{
+		Fallback: func(httpbreaker.Result) (*http.Response, error) {
+			closedBefore = body.closes.Load() == 1
+			return nil, nil
+		},
+	})
+	_, err := rt.RoundTrip(newRequest(t, "POST", "http://a.test/", body))
+	require.ErrorIs(t, err, httpbreaker.ErrOpen)
+	assert.True(t, closedBefore)
+}
+
+func TestRequestBodyIsClosedWhenTheContextIsDone(t *testing.T) {
+	cause := errors.New("the user pressed stop")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	rt := httpbreaker.New(&httpbreaker.Config{Base: respond(200, "")})
+	body := newSpyBody("")
+	_, err := rt.RoundTrip(newRequest(t, "POST", "http://a.test/", body).WithContext(ctx))
+	assert.Equal(t, cause, err, "the cause itself")
+	assert.EqualValues(t, 1, body.closes.Load())
+	assert.Zero(t, verdictsOf(rt))
+	assert.Zero(t, inFlight(rt))
+}
+
+func TestRequestBodyIsClosedWhenTheKeyFuncPanics(t *testing.T) {
+	rt := httpbreaker.New(&httpbreaker.Config{Key: func(*http.Request) string { panic("no key") }})
+	body := newSpyBody("")
+	assert.PanicsWithValue(t, "no key", func() {
+		_, _ = rt.RoundTrip(newRequest(t, "POST", "http://a.test/", body))
+	})
+	assert.EqualValues(t, 1, body.closes.Load())
+}
+
+// A server may answer before it has read all. The base then closes the body on its own
+// goroutine, after RoundTrip has returned.
+func TestRequestBodyMayBeClosedAfterTheResponse(t *testing.T) {
+	h := func(w http.ResponseWriter, _ *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/1 would read all before it answers
+		w.WriteHeader(http.StatusOK)
+	}
+	eachProtocol(t, h, func(t *testing.T, p peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
+		release := make(chan struct{})
+		body := newSpyBody("")
+		body.Reader = readerFunc(func(buf []byte) (int, error) {
+			<-release
+			return 0, errors.New("read after close")
+		})
+		res, err := rt.RoundTrip(newRequest(t, "POST", p.URL, body))
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		close(release)
+		assert.True(t, eventually(func() bool { return body.closes.Load() > 0 }), "body closed")
+		assert.Equal(t, verdicts{Success: 1}, verdictsOf(rt))
+	})
+}
+
+func TestRequestIsNotModified(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		body io.Reader
+	}{
+		{"no body", nil}, {"NoBody", http.NoBody}, {"rewindable", strings.NewReader("x")}, {"stream", newSpyBody("x")},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			req := newRequest(t, "POST", "http://a.test/p?q", tc.body)
+			req.Header.Set("X-A", "1")
+			req.Trailer = http.Header{"X-T": nil}
+			before, header := *req, req.Header.Clone()
+			var sent *http.Request
+			rt := httpbreaker.New(&httpbreaker.Config{Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+				sent = req
+				return respond(200, "ok")(req)
+			})})
+			res, err := rt.RoundTrip(req)
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+
+			assertSameFields(t, &before, req)
+			assert.Equal(t, header, req.Header)
+			if tc.name == "stream" {
+				assertSameFields(t, &before, sent, "Body")
+			} else {
+				assert.Same(t, req, sent, "the base gets the caller's request itself")
+			}
+		})
+	}
+}
+
+// assertSameFields compares pointers, maps and functions by identity: a deep copy of a
+// Trailer, say, would not do.
+func assertSameFields(t *testing.T, want, got *http.Request, except ...string) {
+	t.Helper()
+	w, g := reflect.ValueOf(want).Elem(), reflect.ValueOf(got).Elem()
+	for i := range w.NumField() {
+		name := w.Type().Field(i).Name
+		if len(except) > 0 && name == except[0] {
+			continue
+		}
+		switch w.Field(i).Kind() {
+		case reflect.Map, reflect.Pointer, reflect.Func, reflect.Chan:
+			assert.Equal(t, w.Field(i).Pointer(), g.Field(i).Pointer(), name)
+		case reflect.Slice:
+			assert.Equal(t, w.Field(i).UnsafePointer(), g.Field(i).UnsafePointer(), name)
+		case reflect.Interface: // Body and the context, both of them pointers
+			assert.Equal(t, w.Field(i).Elem().String(), g.Field(i).Elem().String(), name)
+			if e := w.Field(i).Elem(); e.Kind() == reflect.Pointer {
+				assert.Equal(t, e.Pointer(), g.Field(i).Elem().Pointer(), name)
+			}
+		default:
+			assert.True(t, w.Field(i).Equal(g.Field(i)), name)
+		}
+	}
+}
+
+func TestRequestIsNotRetained(t *testing.T) {
+	rt := httpbreaker.New(&httpbreaker.Config{Base: respond(200, "ok"), Breakers: tripAfter(1)})
+	do := func() weak.Pointer[http.Request] {
+		req := newRequest(t, "POST", "http://a.test/", newSpyBody("x"))
+		res, err := rt.RoundTrip(req)
+		if err == nil {
+			_, _ = io.Copy(io.Discard, res.Body)
+			_ = res.Body.Close()
+		}
+		return weak.Make(req)
+	}
+	check := func(what string, request weak.Pointer[http.Request]) {
+		assert.True(t, eventually(func() bool { runtime.GC(); return request.Value() == nil }), what)
+	}
+	check("answered", do())
+	trip(t, rt, "http://a.test/")
+	check("rejected", do())
+	runtime.KeepAlive(rt)
+}
+
+func TestConcurrentUse(t *testing.T) {
+	eachProtocol(t, func(w http.ResponseWriter, req *http.Request) { _, _ = io.Copy(w, req.Body) }, func(t *testing.T, p peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
+		client := &http.Client{Transport: rt}
+		var wg sync.WaitGroup
+		for range 30 {
+			wg.Go(func() {
+				res, err := client.Post(p.URL, "text/plain", newSpyBody("hello"))
+				if assert.NoError(t, err) {
+					got, err := io.ReadAll(res.Body)
+					assert.NoError(t, err)
+					assert.Equal(t, "hello", string(got))
+					assert.NoError(t, res.Body.Close())
+				}
+			})
+		}
+		wg.Wait()
+		assert.Equal(t, verdicts{Success: 30}, verdictsOf(rt))
+		assert.Zero(t, inFlight(rt))
+	})
+}
+
+func TestExpectContinueBodyIsNotReadWhenRejected(t *testing.T) {
+	eachProtocol(t, func(w http.ResponseWriter, req *http.Request) { _, _ = io.Copy(w, req.Body) }, func(t *testing.T, p peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
+		send := func() (*spyBody, *http.Response, error) {
+			body := newSpyBody("hello")
+			req := newRequest(t, "PUT", p.URL, body)
+			req.Header.Set("Expect", "100-continue")
+			res, err := rt.RoundTrip(req)
+			return body, res, err
+		}
+		_, res, err := send()
+		require.NoError(t, err)
+		got, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		assert.Equal(t, "hello", string(got))
+
+		trip(t, rt, p.URL)
+		body, _, err := send()
+		require.ErrorIs(t, err, httpbreaker.ErrOpen)
+		assert.EqualValues(t, 0, body.reads.Load())
+		assert.EqualValues(t, 1, body.closes.Load())
+	})
+}
+
+// A wrapped NoBody would turn an empty POST into a chunked one.
+func TestNoBodyStaysNoBody(t *testing.T) {
+	var framing []string
+	h := func(_ http.ResponseWriter, req *http.Request) { framing = append(framing, req.TransferEncoding...) }
+	eachProtocol(t, h, func(t *testing.T, p peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
+		for _, body := range []io.Reader{nil, http.NoBody} {
+			res, err := rt.RoundTrip(newRequest(t, "POST", p.URL, body))
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+		}
+		assert.Empty(t, framing)
+	})
+}
+
+// The base recognises bodies in memory by their type, and sends them in one write.
+func TestBodiesInMemoryAreNotWrapped(t *testing.T) {
+	req := newRequest(t, "POST", "http://a.test/", strings.NewReader("x"))
+	rt := httpbreaker.New(&httpbreaker.Config{Base: baseFunc(func(sent *http.Request) (*http.Response, error) {
+		assert.Same(t, req, sent)
+		assert.Equal(t, reflect.TypeOf(io.NopCloser(strings.NewReader(""))), reflect.TypeOf(sent.Body))
+		return respond(200, "")(sent)
+	})})
+	_, err := rt.RoundTrip(req)
+	require.NoError(t, err)
+}
+
+func TestGetBodyIsKept(t *testing.T) {
+	h := func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/" {
+			http.Redirect(w, req, "/next", http.StatusTemporaryRedirect)
+			return
+		}
+		_, _ = io.Copy(w, req.Body)
+	}
+	eachProtocol(t, h, func(t *testing.T, p peer) {
+		client := &http.Client{Transport: httpbreaker.New(&httpbreaker.Config{Base: p.base})}
+		res, err := client.Post(p.URL, "text/plain", strings.NewReader("again"))
+		require.NoError(t, err)
+		got, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		assert.Equal(t, "again", string(got))
+	})
+}
+
+func TestRequestTrailersAreSent(t *testing.T) {
+	h := func(w http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body)
+		w.Header().Set("X-Got", req.Trailer.Get("X-Sum"))
+	}
+	eachProtocol(t, h, func(t *testing.T, p peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
+		trailer := http.Header{"X-Sum": nil}
+		body := newSpyBody("")
+		content := strings.NewReader("hello")
+		body.Reader = readerFunc(func(buf []byte) (int, error) {
+			n, err := content.Read(buf)
+			if err == io.EOF {
+				trailer.Set("X-Sum", "abc") // as late as it may be
+			}
+			return n, err
+		})
+		req := newRequest(t, "POST", p.URL, body)
+		req.Trailer = trailer
+		res, err := rt.RoundTrip(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		assert.Equal(t, "abc", res.Header.Get("X-Got"))
+	})
+}
+
+// A base binds the response's body to the request's context: one that is derived from it
+// and ends with RoundTrip would cut the body off.
+func TestContextIsTheCallersOwn(t *testing.T) {
+	const size = 4 << 20
+	h := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, size)) }
+	eachProtocol(t, h, func(t *testing.T, p peer) {
+		ctx := context.WithValue(t.Context(), "key", "value") //nolint:staticcheck // any context
+		rt := httpbreaker.New(&httpbreaker.Config{Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+			assert.Equal(t, ctx, req.Context())
+			return p.base.RoundTrip(req)
+		})})
+		res, err := rt.RoundTrip(newRequest(t, "POST", p.URL, newSpyBody("x")).WithContext(ctx))
+		require.NoError(t, err)
+		n, err := io.Copy(io.Discard, res.Body)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		assert.EqualValues(t, size, n)
+	})
+}
+
+func TestInformationalResponsesReachTheirHook(t *testing.T) {
+	h := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</style.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.WriteHeader(http.StatusOK)
+	}
+	eachProtocol(t, h, func(t *testing.T, p peer) {
+		var hints []int
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+			Got1xxResponse: func(code int, _ textproto.MIMEHeader) error { hints = append(hints, code); return nil },
+		})
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
+		res, err := rt.RoundTrip(newRequest(t, "GET", p.URL, nil).WithContext(ctx))
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		assert.Equal(t, []int{http.StatusEarlyHints}, hints)
+		assert.Equal(t, verdicts{Success: 1}, verdictsOf(rt))
+	})
+}
+
+// HTTP/1 returns the context's cause, HTTP/2 the context's error: either way what the
+// base returned, and nothing against the host.
+func TestErrorOfACanceledRequestIsTheBasesOwn(t *testing.T) {
+	cause := errors.New("the user pressed stop")
+	for _, major := range []int{1, 2} {
+		arrived := make(chan struct{})
+		p := over(t, major, http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+			close(arrived)
+			<-req.Context().Done()
+		}))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go func() { <-arrived; cancel(cause) }()
+		var inner error
+		rt := httpbreaker.New(&httpbreaker.Config{Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+			res, err := p.base.RoundTrip(req)
+			inner = err
+			return res, err
+		})})
+		_, err := rt.RoundTrip(newRequest(t, "GET", p.URL, nil).WithContext(ctx))
+		require.Error(t, err)
+		assert.True(t, err == inner, "the very error") //nolint:errorlint // identity is the point
+		assert.Equal(t, verdicts{Ignored: 1}, verdictsOf(rt))
+	}
+}
+
+// HTTP/1 waits for the caller's own Read, however long that takes.
+func TestRoundTripMayOutliveTheContext(t *testing.T) {
+	p := over(t, 1, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { _, _ = io.Copy(w, req.Body) }))
+	rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
+	ctx, cancel := context.WithCancel(t.Context())
+	body, upload := io.Pipe()
+	go func() {
+		_, _ = upload.Write([]byte("first"))
+		cancel()
+		_ = upload.CloseWithError(errors.New("gone"))
+	}()
+	_, err := rt.RoundTrip(newRequest(t, "POST", p.URL, body).WithContext(ctx))
+	require.Error(t, err)
+	assert.Equal(t, verdicts{Ignored: 1}, verdictsOf(rt))
+	assert.Zero(t, inFlight(rt))
+}
+
+func TestDialMayGoOnAfterCancellation(t *testing.T) {
+	noLeaks(t)
+	dialling, hangUp := make(chan struct{}), make(chan struct{})
+	base := &http.Transport{DialContext: func(context.Context, string, string) (c net.Conn, err error) {
+		close(dialling)
+		<-hangUp
+		return nil, errors.New("dial failed late")
+	}}
+	rt := httpbreaker.New(&httpbreaker.Config{Base: base})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-dialling; cancel() }()
+	_, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
+	require.ErrorIs(t, err, context.Canceled)
+	close(hangUp)
+	assert.Equal(t, verdicts{Ignored: 1}, verdictsOf(rt))
+	assert.Zero(t, inFlight(rt))
+}
+
+func TestPanicAndGoexitBelowReleaseThePermit(t *testing.T) {
+	newTransport := func(below func()) *httpbreaker.Transport {
+		base := baseFunc(func(*http.Request) (*http.Response, error) { below(); return nil, nil })
+		rt := httpbreaker.New(&httpbreaker.Config{Base: base, Breakers: breaker.NewSet(breaker.Options{
+			Config: breaker.Config{Failures: 1, OpenFor: time.Nanosecond, Jitter: -1},
+		})})
+		rt.Breakers().Get(httpbreaker.ByHost(newRequest(t, "GET", "http://a.test/", nil))).Trip(time.Nanosecond, "so that a probe is next")
+		return rt
+	}
+	check := func(t *testing.T, rt *httpbreaker.Transport) {
+		assert.Equal(t, verdicts{Ignored: 2}, verdictsOf(rt), "both were let through as the one probe")
+		assert.Zero(t, inFlight(rt))
+	}
+	t.Run("panic", func(t *testing.T) {
+		rt := newTransport(func() { panic(http.ErrAbortHandler) })
+		for range 2 {
+			assert.PanicsWithValue(t, http.ErrAbortHandler, func() {
+				_, _ = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+			})
+		}
+		check(t, rt)
+	})
+	t.Run("Goexit", func(t *testing.T) {
+		rt := newTransport(runtime.Goexit)
+		for range 2 {
+			returned, done := false, make(chan struct{})
+			go func() {
+				defer close(done)
+				_, _ = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+				returned = true
+			}()
+			<-done
+			assert.False(t, returned, "the goroutine must end")
+		}
+		check(t, rt)
+	})
+}
