@@ -102,9 +102,6 @@ func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	if stem, ok := strings.CutSuffix(what, "success"); ok {
-		return fmt.Sprintf("%d %ssuccesses", n, stem)
-	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
 

@@ -134,17 +134,17 @@ func (b *Breaker) judge(now int64) string {
 		}
 		return reason
 	case r.Failures > 0 && c.Failures >= r.Failures:
-		return fmt.Sprintf("%d calls failed %s", c.Failures, span)
+		return plural(c.Failures, "call") + " failed " + span
 	case r.ConsecutiveFailures > 0 && c.ConsecutiveFailures >= r.ConsecutiveFailures && lasted >= int64(r.ConsecutiveSpan):
 		over := ""
 		if lasted > 0 {
 			over = fmt.Sprintf(" over %s", roundDuration(time.Duration(lasted)))
 		}
 		if c.Overdue > 0 {
-			return fmt.Sprintf("%d calls in a row failed or were unanswered after %s%s",
-				c.ConsecutiveFailures, short(r.SlowCall), over)
+			return fmt.Sprintf("%s in a row failed or were unanswered after %s%s",
+				plural(c.ConsecutiveFailures, "call"), short(r.SlowCall), over)
 		}
-		return fmt.Sprintf("%d calls in a row failed%s", c.ConsecutiveFailures, over)
+		return plural(c.ConsecutiveFailures, "call") + " in a row failed" + over
 	}
 	return ""
 }
