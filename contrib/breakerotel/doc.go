@@ -16,7 +16,7 @@
 //	httpbreaker.circuit.state            gauge             0 closed, 0.5 half-open, 1 open
 //	httpbreaker.circuit.mode             gauge             1, with httpbreaker.mode: enforce, observe, force-open, disabled
 //	httpbreaker.circuit.since.timestamp  gauge, s          when it came into its state, since the epoch
-//	httpbreaker.circuit.until.timestamp  gauge, s          when it is tried again; absent when no time is set
+//	httpbreaker.circuit.until.timestamp  gauge, s          when it is tried again at the latest; absent when no time is set
 //	httpbreaker.circuit.in_flight_calls  up-down, {call}   let through, not answered and not ended
 //	httpbreaker.circuit.calls            counter, {call}   ended, with httpbreaker.outcome: success, failure, ignored
 //	httpbreaker.circuit.late_calls       counter, {call}   ended after the state that admitted them, without an outcome

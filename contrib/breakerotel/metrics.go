@@ -113,7 +113,7 @@ func (o *observer) instruments(m metric.Meter) ([]metric.Observable, error) {
 	o.since = float64Gauge("httpbreaker.circuit.since.timestamp", "s",
 		"When the circuit came into its state, since the epoch.")
 	o.until = float64Gauge("httpbreaker.circuit.until.timestamp", "s",
-		"When the open circuit is tried again, since the epoch; absent when no time is set. In the past, it waits for a call.")
+		"When the open circuit is tried again at the latest, since the epoch; absent when no time is set. In the past, it waits for a call.")
 	o.inFlight = upDown("httpbreaker.circuit.in_flight_calls", "{call}",
 		"Calls that were let through and have neither been answered nor ended.")
 	o.calls = counter("httpbreaker.circuit.calls", "{call}",

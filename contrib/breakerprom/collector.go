@@ -43,7 +43,7 @@ var (
 	circuitSince = desc("circuit_since_timestamp_seconds",
 		"When the circuit came into its state, in seconds since the epoch.", "key")
 	circuitUntil = desc("circuit_until_timestamp_seconds",
-		"When the open circuit is tried again, in seconds since the epoch; absent when no time is set. In the past, it waits for a call.", "key")
+		"When the open circuit is tried again at the latest, in seconds since the epoch; absent when no time is set. In the past, it waits for a call.", "key")
 	circuitInFlight = desc("circuit_in_flight_calls",
 		"Calls that were let through and have neither been answered nor ended.", "key")
 	circuitCalls = desc("circuit_calls_total",

@@ -104,7 +104,7 @@ httpbreaker_circuit_slow_calls_total{key="up"} 1
 # TYPE httpbreaker_circuit_state gauge
 httpbreaker_circuit_state{key="down"} 1
 httpbreaker_circuit_state{key="up"} 0
-# HELP httpbreaker_circuit_until_timestamp_seconds When the open circuit is tried again, in seconds since the epoch; absent when no time is set. In the past, it waits for a call.
+# HELP httpbreaker_circuit_until_timestamp_seconds When the open circuit is tried again at the latest, in seconds since the epoch; absent when no time is set. In the past, it waits for a call.
 # TYPE httpbreaker_circuit_until_timestamp_seconds gauge
 httpbreaker_circuit_until_timestamp_seconds{key="down"} 9.466848065e+08
 # HELP httpbreaker_set_circuits Circuits in the set, one for each key, by state.

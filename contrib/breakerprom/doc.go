@@ -14,7 +14,7 @@
 //	httpbreaker_circuit_state                    0 closed, 0.5 half-open, 1 open
 //	httpbreaker_circuit_mode                     1, with the label mode: enforce, observe, force-open, disabled
 //	httpbreaker_circuit_since_timestamp_seconds  when it came into its state
-//	httpbreaker_circuit_until_timestamp_seconds  when it is tried again; absent when no time is set
+//	httpbreaker_circuit_until_timestamp_seconds  when it is tried again at the latest; absent when no time is set
 //	httpbreaker_circuit_in_flight_calls          let through, not answered and not ended
 //	httpbreaker_circuit_calls_total              ended, with the label outcome: success, failure, ignored
 //	httpbreaker_circuit_late_calls_total         ended after the state that admitted them, without an outcome

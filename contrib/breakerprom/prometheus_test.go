@@ -63,6 +63,9 @@ func beWatched(hosts []string) {
 
 // A real Prometheus watches a real process whose host is killed and comes back.
 func TestPrometheus(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes ten seconds")
+	}
 	binary := program(t, "prometheus")
 	host := newHost(t)
 	other := newHost(t)
