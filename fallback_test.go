@@ -1,0 +1,358 @@
+package httpbreaker_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-0b728cf8/httpbreaker"
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+)
+
+func TestRespond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		header := http.Header{
+			"Content-Type": {"text/plain"}, "Connection": {"close"}, "Keep-Alive": {"1"}, "Set-Cookie": {"a=b"},
+			"Transfer-Encoding": {"chunked"}, "Content-Length": {"99"},
+		}
+		body := []byte("later")
+		fallback := httpbreaker.Respond(503, header, body)
+		header.Set("Content-Type", "changed afterwards")
+		header["X-New"] = []string{"1"}
+		body[0] = 'X'
+
+		rt := opened(t, "http://a.test/", httpbreaker.Config{Fallback: fallback})
+		req := newRequest(t, "GET", "http://a.test/", nil)
+		var last *http.Response
+		for range 2 { // the second is not touched by what is done to the first
+			res, err := rt.RoundTrip(req)
+			require.NoError(t, err)
+			got, err := io.ReadAll(res.Body)
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+			assert.Equal(t, "later", string(got))
+			assert.Equal(t, "503 Service Unavailable", res.Status)
+			assert.Equal(t, "HTTP/1.1", res.Proto)
+			assert.True(t, res.ProtoAtLeast(1, 1))
+			assert.EqualValues(t, 5, res.ContentLength)
+			assert.Equal(t, http.Header{
+				"Content-Type":   {"text/plain"},
+				"Content-Length": {"5"},
+				"Date":           {"Sat, 01 Jan 2000 00:00:00 GMT"},
+				"Retry-After":    {"3600"},
+				"Proxy-Status":   {`httpbreaker; error=destination_unavailable; details="circuit open: tripped by the test"`},
+			}, res.Header)
+			assert.True(t, httpbreaker.IsFallback(res))
+			assert.Equal(t, req.URL, res.Request.URL)
+			assert.False(t, httpbreaker.IsFallback(&http.Response{Request: req}), "the caller's request is not marked")
+			res.Header["Content-Type"][0] = "spoilt"
+			res.Header.Del("Date")
+			last = res
+		}
+		assert.NotNil(t, last)
+		assert.Equal(t, verdicts{}, verdictsOf(rt), "never counted")
+	})
+}
+
+func TestRespondToHEADAndWithout(t *testing.T) {
+	rt := opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(200, nil, []byte("hello"))})
+	res, err := rt.RoundTrip(newRequest(t, "HEAD", "http://a.test/", nil))
+	require.NoError(t, err)
+	assert.Equal(t, http.NoBody, res.Body)
+	assert.EqualValues(t, 5, res.ContentLength)
+	assert.Equal(t, "5", res.Header.Get("Content-Length"))
+	assert.Empty(t, res.Header.Get("Retry-After"), "only a 503 has it")
+
+	rt = opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(204, nil, nil)})
+	res, err = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	require.NoError(t, err)
+	assert.Equal(t, http.NoBody, res.Body)
+	assert.NotContains(t, res.Header, "Content-Length")
+
+	rt = opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(599, nil, nil)})
+	res, err = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	require.NoError(t, err)
+	assert.Equal(t, "599", res.Status)
+}
+
+func TestRespondRefusesStatuses(t *testing.T) {
+	for _, status := range []int{-1, 0, 100, 101, 199, 300, 302, 304, 399, 600, 1000} {
+		assert.Panics(t, func() { httpbreaker.Respond(status, nil, nil) }, status)
+	}
+	for _, status := range []int{200, 204, 299, 400, 404, 503, 599} {
+		assert.NotPanics(t, func() { httpbreaker.Respond(status, nil, nil) }, status)
+	}
+	assert.PanicsWithValue(t, "httpbreaker: Respond: status = 302; want 200 to 299 or 400 to 599", func() {
+		httpbreaker.Respond(302, nil, nil)
+	})
+	assert.PanicsWithValue(t, "httpbreaker: Respond: body of 1 bytes; want none with status 204", func() {
+		httpbreaker.Respond(204, nil, []byte("x"))
+	})
+}
+
+// What net/http does with responses, it can do with ours.
+func TestFallbackResponseIsComplete(t *testing.T) {
+	for _, fallback := range []httpbreaker.Fallback{
+		httpbreaker.Respond(503, nil, []byte("later")),
+		httpbreaker.Respond(204, nil, nil),
+		func(httpbreaker.Result) (*http.Response, error) { return &http.Response{StatusCode: 503}, nil },
+		func(httpbreaker.Result) (*http.Response, error) {
+			return &http.Response{StatusCode: 599, Body: io.NopCloser(strings.NewReader("by hand"))}, nil
+		},
+		func(r httpbreaker.Result) (*http.Response, error) {
+			rec := httptest.NewRecorder()
+			http.Error(rec, "recorded", http.StatusServiceUnavailable)
+			return rec.Result(), nil
+		},
+	} {
+		for _, method := range []string{"GET", "HEAD"} {
+			client := &http.Client{Transport: opened(t, "http://a.test/", httpbreaker.Config{Fallback: fallback}), Timeout: time.Minute}
+			res, err := client.Do(newRequest(t, method, "http://a.test/", nil))
+			require.NoError(t, err)
+			assert.True(t, httpbreaker.IsFallback(res), "also under Client.Timeout, which wraps the body")
+			assert.NotEmpty(t, res.Header.Get("Proxy-Status"))
+			assert.NotEmpty(t, res.Status)
+			assert.Equal(t, res.StatusCode == 503, res.Header.Get("Retry-After") != "")
+			_, err = httputil.DumpResponse(res, true)
+			require.NoError(t, err)
+			var wire bytes.Buffer
+			require.NoError(t, res.Write(&wire))
+			back, err := http.ReadResponse(bufio.NewReader(&wire), res.Request)
+			require.NoError(t, err)
+			assert.Equal(t, res.StatusCode, back.StatusCode)
+			require.NoError(t, res.Body.Close())
+		}
+	}
+}
+
+// A template's header may be shared between calls: it is not ours to change.
+func TestFallbackHeaderIsCopied(t *testing.T) {
+	shared := http.Header{"X-A": {"1"}}
+	rt := opened(t, "http://a.test/", httpbreaker.Config{Fallback: func(httpbreaker.Result) (*http.Response, error) {
+		return &http.Response{StatusCode: 503, Header: shared}, nil
+	}})
+	for range 2 {
+		res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+		require.NoError(t, err)
+		assert.Len(t, res.Header["Proxy-Status"], 1)
+	}
+	assert.Equal(t, http.Header{"X-A": {"1"}}, shared)
+}
+
+func TestFallbackThatDoesNotAnswer(t *testing.T) {
+	spied := newSpyBody("x")
+	for name, fallback := range map[string]httpbreaker.Fallback{
+		"declines":   func(httpbreaker.Result) (*http.Response, error) { return nil, nil },
+		"fails":      func(httpbreaker.Result) (*http.Response, error) { return nil, errors.New("no cache") },
+		"panics":     func(httpbreaker.Result) (*http.Response, error) { panic("no cache") },
+		"panics nil": func(httpbreaker.Result) (*http.Response, error) { panic(nil) }, //nolint:govet // on purpose
+		"has both": func(httpbreaker.Result) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: spied}, errors.New("and yet")
+		},
+		"has no status": func(httpbreaker.Result) (*http.Response, error) { return &http.Response{Body: spied}, nil },
+		"asks again":    nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			rt := httpbreaker.New(&httpbreaker.Config{Base: bodyOf(500, newSpyBody("broken")), FallbackOnFailure: true,
+				Fallback: func(r httpbreaker.Result) (*http.Response, error) {
+					if fallback == nil {
+						return r.Response, r.Err
+					}
+					return fallback(r)
+				}})
+			res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+			require.NoError(t, err)
+			assert.False(t, httpbreaker.IsFallback(res))
+			got, err := io.ReadAll(res.Body)
+			require.NoError(t, err)
+			assert.Equal(t, "broken", string(got), "the original, unread")
+
+			trip(t, rt, "http://a.test/")
+			res, err = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+			assert.Nil(t, res)
+			require.IsType(t, &httpbreaker.OpenError{}, err)
+		})
+	}
+	assert.EqualValues(t, 4, spied.closes.Load(), "what is thrown away is closed")
+}
+
+func TestGoexitInAFallbackGoesOn(t *testing.T) {
+	rt := opened(t, "http://a.test/", httpbreaker.Config{Fallback: func(httpbreaker.Result) (*http.Response, error) {
+		runtime.Goexit()
+		return nil, nil
+	}})
+	returned, done := false, make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+		returned = true
+	}()
+	<-done
+	assert.False(t, returned)
+}
+
+func TestFallbackOnFailure(t *testing.T) {
+	var asked []httpbreaker.Result
+	fallback := func(r httpbreaker.Result) (*http.Response, error) {
+		asked = append(asked, r)
+		return httpbreaker.Respond(200, nil, []byte("cached"))(r)
+	}
+	for _, tc := range []struct {
+		name   string
+		base   http.RoundTripper
+		cfg    httpbreaker.Config
+		status string // Proxy-Status; empty: not asked
+		counts verdicts
+	}{
+		{"failing response", respond(502, ""), httpbreaker.Config{FallbackOnFailure: true},
+			"httpbreaker; received-status=502", verdicts{Failure: 1}},
+		{"error", baseFunc(failing), httpbreaker.Config{FallbackOnFailure: true},
+			`httpbreaker; error=destination_unavailable; details="request failed"`, verdicts{Failure: 1}},
+		{"neither", baseFunc(func(*http.Request) (*http.Response, error) { return nil, nil }), httpbreaker.Config{FallbackOnFailure: true},
+			`httpbreaker; error=destination_unavailable; details="request failed"`, verdicts{Failure: 1}},
+		{"not asked to", respond(502, ""), httpbreaker.Config{}, "", verdicts{Failure: 1}},
+		{"no failure", respond(404, ""), httpbreaker.Config{FallbackOnFailure: true}, "", verdicts{Success: 1}},
+		{"nothing against the host", respond(429, ""), httpbreaker.Config{FallbackOnFailure: true}, "", verdicts{Ignored: 1}},
+		{"by the classifier", respond(404, ""), httpbreaker.Config{FallbackOnFailure: true,
+			Classify: httpbreaker.Statuses(nil, breaker.Failure, 404)}, "httpbreaker; received-status=404", verdicts{Failure: 1}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			asked = nil
+			tc.cfg.Base, tc.cfg.Fallback = tc.base, fallback
+			rt := httpbreaker.New(&tc.cfg)
+			req := newRequest(t, "GET", "http://a.test/", nil)
+			res, _ := rt.RoundTrip(req)
+			assert.Equal(t, tc.counts, verdictsOf(rt), "as without the fallback")
+			assert.Equal(t, tc.status != "", httpbreaker.IsFallback(res))
+			if tc.status == "" {
+				assert.Empty(t, asked)
+				return
+			}
+			assert.Equal(t, tc.status, res.Header.Get("Proxy-Status"))
+			require.Len(t, asked, 1)
+			assert.Same(t, req, asked[0].Request)
+			if asked[0].Response != nil {
+				assert.NoError(t, asked[0].Err)
+			}
+		})
+	}
+}
+
+// The connection of a response that was replaced is used again.
+func TestReplacedResponseIsDrainedAndClosed(t *testing.T) {
+	body := newSpyBody(strings.Repeat("x", 10_000))
+	rt := httpbreaker.New(&httpbreaker.Config{Base: bodyOf(500, body), FallbackOnFailure: true, Fallback: httpbreaker.Respond(200, nil, nil)})
+	res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	require.NoError(t, err)
+	assert.True(t, httpbreaker.IsFallback(res))
+	n, err := body.Reader.Read(make([]byte, 1))
+	assert.Zero(t, n)
+	assert.Equal(t, io.EOF, err, "read to the end")
+	assert.EqualValues(t, 1, body.closes.Load())
+
+	endless := &spyBody{Reader: readerFunc(func(p []byte) (int, error) { return len(p), nil })}
+	rt = httpbreaker.New(&httpbreaker.Config{Base: bodyOf(500, endless), FallbackOnFailure: true, Fallback: httpbreaker.Respond(200, nil, nil)})
+	_, err = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, endless.closes.Load(), "but not for ever")
+}
+
+func TestReroute(t *testing.T) {
+	standby := over(t, 1, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable) // even if that has its own troubles
+		_, _ = io.WriteString(w, req.Method+" "+req.URL.Path+" ")
+		_, _ = io.Copy(w, req.Body)
+	}))
+	toStandby := baseFunc(func(req *http.Request) (*http.Response, error) {
+		req = req.Clone(req.Context())
+		req.URL.Host = standby.Listener.Addr().String()
+		return standby.base.RoundTrip(req)
+	})
+	rt := opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Reroute(toStandby)})
+	send := func(method string, body io.Reader) (string, error) {
+		req := newRequest(t, method, "http://a.test/p", body)
+		res, err := rt.RoundTrip(req)
+		if err != nil {
+			return "", err
+		}
+		defer res.Body.Close()
+		assert.True(t, httpbreaker.IsFallback(res))
+		assert.Equal(t, "a.test", res.Request.URL.Host, "as if the host had answered")
+		got, err := io.ReadAll(res.Body)
+		return string(got), err
+	}
+	got, err := send("GET", nil)
+	require.NoError(t, err)
+	assert.Equal(t, "GET /p ", got)
+	got, err = send("POST", strings.NewReader("hello"))
+	require.NoError(t, err)
+	assert.Equal(t, "POST /p hello", got)
+	_, err = send("POST", newSpyBody("only once"))
+	require.ErrorIs(t, err, httpbreaker.ErrOpen, "its body is closed")
+	assert.Zero(t, verdictsOf(rt), "the standby's failures are not the host's")
+	assert.PanicsWithValue(t, "httpbreaker: Reroute: rt = nil; want a RoundTripper", func() { httpbreaker.Reroute(nil) })
+}
+
+func TestIsFallback(t *testing.T) {
+	assert.False(t, httpbreaker.IsFallback(nil))
+	assert.False(t, httpbreaker.IsFallback(&http.Response{}))
+	assert.False(t, httpbreaker.IsFallback(&http.Response{Request: newRequest(t, "GET", "http://a.test/", nil)}))
+}
+
+func TestProxyStatusIsWellFormed(t *testing.T) {
+	rt := httpbreaker.New(&httpbreaker.Config{Fallback: httpbreaker.Respond(503, nil, nil)})
+	rt.Breakers().Get("a.test:80").Trip(0, "say \"no\" \\ in ünicode\r\nX-Evil: 1")
+	res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	require.NoError(t, err)
+	assert.Equal(t, `httpbreaker; error=destination_unavailable; details="circuit open: say \"no\" \\ in ?nicode??X-Evil: 1"`,
+		res.Header.Get("Proxy-Status"))
+}
+
+// An open circuit that knows no time still says not to come back at once.
+func TestRetryAfterIsAtLeastASecond(t *testing.T) {
+	rt := httpbreaker.New(&httpbreaker.Config{Fallback: httpbreaker.Respond(503, nil, nil)})
+	rt.Breakers().Get("a.test:80").SetMode(breaker.ForceOpen, "maintenance")
+	res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	require.NoError(t, err)
+	assert.Equal(t, "1", res.Header.Get("Retry-After"))
+
+	own := http.Header{"Retry-After": {"7"}}
+	rt = opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(503, own, nil)})
+	res, err = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"7"}, res.Header["Retry-After"])
+}
+
+// A deadline that failed is where a fallback is wanted most.
+func TestFallbackAfterADeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt := httpbreaker.New(&httpbreaker.Config{
+			Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+				<-req.Context().Done()
+				return nil, req.Context().Err()
+			}),
+			Fallback: httpbreaker.Respond(200, nil, []byte("cached")), FallbackOnFailure: true,
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
+		require.NoError(t, err)
+		got, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		assert.Equal(t, "cached", string(got))
+		assert.Equal(t, verdicts{Failure: 1}, verdictsOf(rt))
+	})
+}

@@ -1,0 +1,422 @@
+package httpbreaker_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jarcoal/httpmock"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-0b728cf8/httpbreaker"
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+)
+
+func TestZeroTransportEqualsNewNil(t *testing.T) {
+	for name, rt := range map[string]*httpbreaker.Transport{
+		"zero": new(httpbreaker.Transport), "New(nil)": httpbreaker.New(nil), "zero Config": httpbreaker.New(new(httpbreaker.Config)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := over(t, 1, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
+			defer rt.CloseIdleConnections()
+			var wg sync.WaitGroup
+			for range 4 {
+				wg.Go(func() {
+					res, err := (&http.Client{Transport: rt}).Get(p.URL)
+					if assert.NoError(t, err) {
+						_, _ = io.Copy(io.Discard, res.Body)
+						_ = res.Body.Close()
+					}
+				})
+			}
+			wg.Wait()
+			assert.Equal(t, verdicts{Success: 4}, verdictsOf(rt))
+			base, ok := rt.Unwrap().(*http.Transport)
+			require.True(t, ok)
+			assert.NotSame(t, http.DefaultTransport, base)
+			assert.False(t, base.DisableKeepAlives, "a pooled transport")
+		})
+	}
+	assert.NotSame(t, httpbreaker.New(nil).Unwrap(), httpbreaker.New(nil).Unwrap(), "one base for each")
+}
+
+func TestNewCopiesItsConfig(t *testing.T) {
+	base := baseFunc(failing)
+	cfg := &httpbreaker.Config{Base: base, Breakers: tripAfter(1)}
+	set := cfg.Breakers
+	rt := httpbreaker.New(cfg)
+	*cfg = httpbreaker.Config{}
+	assert.Same(t, set, rt.Breakers())
+	assert.NotNil(t, rt.Unwrap())
+	_, ok := rt.Unwrap().(baseFunc)
+	assert.True(t, ok)
+}
+
+func TestNewPanicsAtAnInvalidConfig(t *testing.T) {
+	assert.PanicsWithValue(t, "httpbreaker: Config.RetryAfter = -1s; want >= 0", func() {
+		httpbreaker.New(&httpbreaker.Config{RetryAfter: -time.Second})
+	})
+}
+
+func TestTransportsShareASet(t *testing.T) {
+	set := tripAfter(1)
+	one := httpbreaker.New(&httpbreaker.Config{Base: baseFunc(failing), Breakers: set})
+	two := httpbreaker.New(&httpbreaker.Config{Base: respond(200, ""), Breakers: set})
+	_, err := one.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	require.ErrorIs(t, err, errBase)
+	_, err = two.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	require.ErrorIs(t, err, httpbreaker.ErrOpen)
+}
+
+func TestRejectionIsABareOpenError(t *testing.T) {
+	rt := opened(t, "http://a.test/", httpbreaker.Config{})
+	_, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/?token=secret", nil))
+	open, ok := err.(*httpbreaker.OpenError) //nolint:errorlint // not wrapped
+	require.True(t, ok, "%T", err)
+	assert.Equal(t, "a.test:80", open.Key)
+	assert.Equal(t, breaker.Open, open.State)
+	assert.Equal(t, "tripped by the test", open.Reason)
+	assert.Greater(t, open.RetryAfter(), 59*time.Minute)
+	assert.NotContains(t, err.Error(), "secret")
+
+	_, err = (&http.Client{Transport: rt}).Get("http://a.test/")
+	require.ErrorIs(t, err, httpbreaker.ErrOpen)
+	require.ErrorAs(t, err, &open)
+}
+
+func TestKeys(t *testing.T) {
+	asked := 0
+	rt := httpbreaker.New(&httpbreaker.Config{
+		Base:     baseFunc(failing),
+		Breakers: tripAfter(1),
+		Key: func(req *http.Request) string {
+			asked++
+			return req.Header.Get("Tenant")
+		},
+	})
+	send := func(tenant string, withKey ...string) error {
+		req := newRequest(t, "GET", "http://a.test/", nil)
+		req.Header.Set("Tenant", tenant)
+		for _, key := range withKey {
+			req = req.WithContext(httpbreaker.WithKey(req.Context(), key))
+		}
+		_, err := rt.RoundTrip(req)
+		return err
+	}
+	require.ErrorIs(t, send("red"), errBase)
+	require.ErrorIs(t, send("red"), httpbreaker.ErrOpen)
+	require.ErrorIs(t, send("blue"), errBase, "another circuit")
+	require.ErrorIs(t, send(""), errBase, "no circuit")
+	require.ErrorIs(t, send(""), errBase, "no circuit")
+	before := asked
+	require.ErrorIs(t, send("red", "green"), errBase, "the context's key comes first")
+	require.ErrorIs(t, send("white", "green"), httpbreaker.ErrOpen)
+	require.ErrorIs(t, send("red", ""), errBase, "the empty key bypasses")
+	assert.Equal(t, before, asked)
+	assert.Equal(t, 3, rt.Breakers().Len())
+}
+
+func TestCallThatTripsGetsItsOwnResult(t *testing.T) {
+	mock := httpmock.NewMockTransport()
+	mock.RegisterResponder("GET", "http://a.test/", httpmock.NewStringResponder(500, "broken"))
+	mock.RegisterResponder("GET", "http://b.test/", httpmock.NewStringResponder(200, "fine"))
+	rt := httpbreaker.New(&httpbreaker.Config{Base: mock, Breakers: tripAfter(3)})
+	client := &http.Client{Transport: rt}
+	for range 3 {
+		res, err := client.Get("http://a.test/")
+		require.NoError(t, err)
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		assert.Equal(t, "broken", string(body))
+	}
+	_, err := client.Get("http://a.test/")
+	require.ErrorIs(t, err, httpbreaker.ErrOpen)
+	assert.Equal(t, 3, mock.GetCallCountInfo()["GET http://a.test/"], "nothing was sent")
+
+	res, err := client.Get("http://b.test/")
+	require.NoError(t, err, "other hosts are untouched")
+	require.NoError(t, res.Body.Close())
+	assert.Equal(t, breaker.Closed, stateOf(t, rt, "http://b.test/"))
+}
+
+func TestMockedHostBreaksAndRecovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mock := httpmock.NewMockTransport()
+		mock.RegisterResponder("GET", "https://api.test/", httpmock.NewErrorResponder(errors.New("connection refused")).Times(2))
+		rt := httpbreaker.New(&httpbreaker.Config{Base: mock, Breakers: breaker.NewSet(breaker.Options{
+			Config: breaker.Config{Failures: 2, OpenFor: 10 * time.Second, Jitter: -1},
+		})})
+		get := func() error {
+			res, err := rt.RoundTrip(newRequest(t, "GET", "https://api.test/", nil))
+			if err == nil {
+				_, err = io.Copy(io.Discard, res.Body)
+			}
+			return err
+		}
+		require.ErrorContains(t, get(), "connection refused")
+		require.ErrorContains(t, get(), "connection refused")
+		require.ErrorIs(t, get(), httpbreaker.ErrOpen)
+
+		time.Sleep(10*time.Second - time.Nanosecond)
+		var open *httpbreaker.OpenError
+		require.ErrorAs(t, get(), &open)
+		assert.Equal(t, time.Nanosecond, open.RetryAfter())
+		require.ErrorContains(t, open.Last, "connection refused")
+
+		time.Sleep(time.Nanosecond)
+		mock.RegisterResponder("GET", "https://api.test/", httpmock.NewStringResponder(200, "back"))
+		require.NoError(t, get(), "the probe")
+		require.NoError(t, get())
+		assert.Equal(t, breaker.Closed, stateOf(t, rt, "https://api.test/"))
+	})
+}
+
+func TestProbeRushLetsOneThrough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sent atomic.Int32
+		rt := opened(t, "http://a.test/", httpbreaker.Config{Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+			sent.Add(1)
+			time.Sleep(time.Second)
+			return respond(200, "")(req)
+		})})
+		time.Sleep(time.Hour)
+		var wg sync.WaitGroup
+		var rejected atomic.Int32
+		for range 50 {
+			wg.Go(func() {
+				_, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+				if errors.Is(err, httpbreaker.ErrOpen) {
+					rejected.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		assert.EqualValues(t, 1, sent.Load())
+		assert.EqualValues(t, 49, rejected.Load())
+		assert.Equal(t, breaker.Closed, stateOf(t, rt, "http://a.test/"))
+	})
+}
+
+func TestClassifierThatPanics(t *testing.T) {
+	body := newSpyBody("x")
+	rt := httpbreaker.New(&httpbreaker.Config{
+		Base:     bodyOf(200, body),
+		Classify: func(httpbreaker.Result) breaker.Outcome { panic("what now?") },
+	})
+	assert.PanicsWithValue(t, "what now?", func() {
+		_, _ = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	})
+	assert.Equal(t, verdicts{Ignored: 1}, verdictsOf(rt))
+	assert.Zero(t, inFlight(rt))
+	assert.EqualValues(t, 1, body.closes.Load(), "nobody else will close it")
+}
+
+func TestInnerBreakersRejectionIsNotTheHostsFault(t *testing.T) {
+	inner := opened(t, "http://a.test/", httpbreaker.Config{})
+	outer := httpbreaker.New(&httpbreaker.Config{Base: inner})
+	_, err := outer.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	require.ErrorIs(t, err, httpbreaker.ErrOpen)
+	assert.Equal(t, verdicts{Ignored: 1}, verdictsOf(outer))
+}
+
+func TestRetryAfterOpensTheCircuit(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		max    time.Duration
+		status int
+		field  string
+		want   time.Duration // open for; zero: stays closed
+		counts verdicts
+	}{
+		{"503", time.Minute, 503, "30", 30 * time.Second, verdicts{Failure: 1}},
+		{"429", time.Minute, 429, "30", 30 * time.Second, verdicts{Failure: 1}},
+		{"at most", time.Minute, 503, "99999999999", time.Minute, verdicts{Failure: 1}},
+		{"date", time.Minute, 503, "Sat, 01 Jan 2000 00:00:20 GMT", 20 * time.Second, verdicts{Failure: 1}},
+		{"no time at all", time.Minute, 429, "0", 0, verdicts{Ignored: 1}},
+		{"garbage", time.Minute, 503, "soon", 0, verdicts{Failure: 1}},
+		{"not asked for, 429", 0, 429, "30", 0, verdicts{Ignored: 1}},
+		{"not asked for, 503", 0, 503, "30", 0, verdicts{Failure: 1}},
+		{"another status", time.Minute, 500, "30", 0, verdicts{Failure: 1}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rt := httpbreaker.New(&httpbreaker.Config{
+					RetryAfter: tc.max,
+					Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+						res, err := respond(tc.status, "")(req)
+						res.Header.Set("Retry-After", tc.field)
+						return res, err
+					}),
+					Breakers: breaker.NewSet(breaker.Options{Config: breaker.Config{OpenFor: time.Second, MaxOpenFor: time.Second}}),
+				})
+				res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+				require.NoError(t, err)
+				assert.Equal(t, tc.status, res.StatusCode)
+				assert.Equal(t, tc.counts, verdictsOf(rt))
+				if tc.want == 0 {
+					assert.Equal(t, breaker.Closed, stateOf(t, rt, "http://a.test/"))
+					return
+				}
+				_, err = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+				var open *httpbreaker.OpenError
+				require.ErrorAs(t, err, &open)
+				assert.Equal(t, tc.want, open.RetryAfter())
+				assert.Contains(t, open.Reason, "Retry-After "+tc.want.String())
+			})
+		})
+	}
+}
+
+// Two calls in flight are told to stay away: the longer time holds, whichever comes first.
+func TestRetryAfterNeverShortens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		proceed := map[string]chan struct{}{"60": make(chan struct{}), "5": make(chan struct{})}
+		rt := httpbreaker.New(&httpbreaker.Config{
+			RetryAfter: time.Hour,
+			Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+				field := req.Header.Get("X-Retry-After")
+				<-proceed[field]
+				res, err := respond(503, "")(req)
+				res.Header.Set("Retry-After", field)
+				return res, err
+			}),
+		})
+		send := func(field string) {
+			req := newRequest(t, "GET", "http://a.test/", nil)
+			req.Header.Set("X-Retry-After", field)
+			_, err := rt.RoundTrip(req)
+			assert.NoError(t, err)
+		}
+		go send("60")
+		go send("5")
+		synctest.Wait()
+		close(proceed["60"])
+		synctest.Wait()
+		close(proceed["5"])
+		synctest.Wait()
+		_, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+		var open *httpbreaker.OpenError
+		require.ErrorAs(t, err, &open)
+		assert.Equal(t, time.Minute, open.RetryAfter())
+	})
+}
+
+// The servers below are real. Each fails in its own way.
+
+func TestDeadServer(t *testing.T) {
+	noLeaks(t)
+	s := httptest.NewServer(http.NotFoundHandler())
+	s.Close() // its port refuses connections now
+	rt := httpbreaker.New(&httpbreaker.Config{Breakers: tripAfter(3)})
+	defer rt.CloseIdleConnections()
+	client := &http.Client{Transport: rt}
+	for range 3 {
+		_, err := client.Get(s.URL)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, httpbreaker.ErrOpen)
+	}
+	_, err := client.Get(s.URL)
+	require.ErrorIs(t, err, httpbreaker.ErrOpen)
+	assert.Equal(t, verdicts{Failure: 3}, verdictsOf(rt))
+}
+
+func TestRefusingServer(t *testing.T) {
+	noLeaks(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	var accepted atomic.Int32
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			accepted.Add(1)
+			_ = conn.Close() // takes connections and hangs up
+		}
+	}()
+	rt := httpbreaker.New(&httpbreaker.Config{Breakers: tripAfter(3)})
+	defer rt.CloseIdleConnections()
+	client := &http.Client{Transport: rt}
+	for range 3 {
+		_, err := client.Post("http://"+l.Addr().String(), "text/plain", strings.NewReader("x"))
+		require.Error(t, err)
+	}
+	before := accepted.Load()
+	_, err = client.Get("http://" + l.Addr().String())
+	require.ErrorIs(t, err, httpbreaker.ErrOpen)
+	assert.Equal(t, before, accepted.Load(), "nothing was dialled")
+}
+
+func TestFailingServerRecovers(t *testing.T) {
+	var broken atomic.Bool
+	broken.Store(true)
+	h := func(w http.ResponseWriter, _ *http.Request) {
+		if broken.Load() {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+		_, _ = io.WriteString(w, "body")
+	}
+	eachProtocol(t, h, func(t *testing.T, p peer) {
+		broken.Store(true)
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base, Breakers: tripAfter(3)})
+		client := &http.Client{Transport: rt}
+		get := func() (int, error) {
+			res, err := client.Get(p.URL)
+			if err != nil {
+				return 0, err
+			}
+			defer res.Body.Close()
+			_, err = io.Copy(io.Discard, res.Body)
+			return res.StatusCode, err
+		}
+		for range 3 {
+			status, err := get()
+			require.NoError(t, err)
+			assert.Equal(t, http.StatusBadGateway, status)
+		}
+		_, err := get()
+		require.ErrorIs(t, err, httpbreaker.ErrOpen)
+
+		broken.Store(false)
+		b, _ := rt.Breakers().Lookup(httpbreaker.ByHost(newRequest(t, "GET", p.URL, nil)))
+		b.Trip(time.Nanosecond, "so that nobody has to wait")
+		assert.True(t, eventually(func() bool {
+			status, err := get()
+			return err == nil && status == http.StatusOK
+		}))
+		assert.Equal(t, breaker.Closed, stateOf(t, rt, p.URL))
+	})
+}
+
+// A server that always breaks off in the middle of its answer is cut off, too.
+func TestTruncatingServer(t *testing.T) {
+	h := func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "first half")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	eachProtocol(t, h, func(t *testing.T, p peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base, Breakers: tripAfter(3)})
+		client := &http.Client{Transport: rt}
+		for range 3 {
+			res, err := client.Get(p.URL)
+			require.NoError(t, err)
+			_, err = io.ReadAll(res.Body)
+			require.Error(t, err)
+			require.NoError(t, res.Body.Close())
+		}
+		_, err := client.Get(p.URL)
+		require.ErrorIs(t, err, httpbreaker.ErrOpen)
+	})
+}
