@@ -59,7 +59,7 @@ func ExampleSpanEvents() {
 	for _, event := range exporter.GetSpans()[0].Events {
 		fmt.Println(event.Name)
 		for _, a := range event.Attributes {
-			fmt.Printf("  %s=%s\n", a.Key, a.Value.Emit())
+			fmt.Printf("  %s=%s\n", a.Key, a.Value.String())
 		}
 	}
 	// Output:

@@ -19,13 +19,15 @@ import (
 	"github.com/seed-0b728cf8/httpbreaker/contrib/internal/meter"
 )
 
-// call makes n calls of one outcome. What the circuit rejects is not made.
-func call(set *breaker.Set, key string, n int, o breaker.Outcome) {
+// call makes n calls of one outcome, and returns how many were let through.
+func call(set *breaker.Set, key string, n int, o breaker.Outcome) (made int) {
 	for range n {
 		if permit, err := set.Get(key).Allow(context.Background()); err == nil {
 			permit.Done(o)
+			made++
 		}
 	}
+	return made
 }
 
 func byLabel(r meter.Reading) map[string]meter.Circuit {
@@ -193,44 +195,50 @@ func TestAKeyThatIsMadeAgain(t *testing.T) {
 // each call once.
 func TestEachCallIsCountedOnceAndNothingFalls(t *testing.T) {
 	for seed := range uint64(50) {
-		rnd := rand.New(rand.NewPCG(seed, 1))
-		set := breaker.NewSet(breaker.Options{})
-		m := meter.New(set, 1+rnd.IntN(4))
-		key := func() string { return fmt.Sprint("host", rnd.IntN(8)) }
+		synctest.Test(t, func(t *testing.T) {
+			rnd := rand.New(rand.NewPCG(seed, 1))
+			set := breaker.NewSet(breaker.Options{})
+			m := meter.New(set, 1+rnd.IntN(4))
 
-		var made, counted uint64
-		shown := make(map[string]uint64)
-		read := func() {
-			for label, c := range byLabel(m.Read()) {
-				now := c.Totals.Successes
-				require.GreaterOrEqual(t, now, shown[label], "seed %d: %s", seed, label)
-				counted += now - shown[label]
-				shown[label] = now
-			}
-			require.Equal(t, made, counted, "seed %d", seed)
-		}
-		for range 300 {
-			switch k := key(); rnd.IntN(8) {
-			case 0, 1, 2:
-				if set.Get(k).State() == breaker.Closed {
-					n := 1 + rnd.IntN(20)
-					call(set, k, n, breaker.Success)
-					made += uint64(n)
+			var made, counted uint64
+			shown := make(map[string]breaker.Totals)
+			read := func() {
+				for label, c := range byLabel(m.Read()) {
+					before := shown[label]
+					require.GreaterOrEqual(t, c.Totals.Successes, before.Successes, "seed %d: %s", seed, label)
+					require.GreaterOrEqual(t, c.Totals.Rejected, before.Rejected, "seed %d: %s", seed, label)
+					require.GreaterOrEqual(t, c.Totals.Opened, before.Opened, "seed %d: %s", seed, label)
+					require.GreaterOrEqual(t, c.Totals.OpenTime, before.OpenTime, "seed %d: %s", seed, label)
+					require.Less(t, c.Totals.OpenTime, time.Hour*24*365, "seed %d: a difference has wrapped", seed)
+					counted += c.Totals.Successes - before.Successes
+					shown[label] = c.Totals
 				}
-			case 3:
-				set.Get(k).Trip(time.Hour, "test")
-			case 4:
-				set.Get(k).Reset()
-			case 5:
-				read()
-				set.Remove(k)
-				read()
-				delete(shown, k)
-			default:
-				read()
+				require.Equal(t, made, counted, "seed %d", seed)
 			}
-		}
-		read()
+			for range 300 {
+				key := fmt.Sprint("host", rnd.IntN(8))
+				switch rnd.IntN(9) {
+				case 0, 1, 2:
+					made += uint64(call(set, key, 1+rnd.IntN(20), breaker.Success))
+				case 3:
+					set.Get(key).Trip(time.Hour, "test")
+				case 4:
+					set.Get(key).Reset()
+				case 5:
+					read()
+					set.Remove(key)
+					read()
+					delete(shown, key)
+				case 6:
+					set.Get(key).SetMode(breaker.Mode(rnd.IntN(4)), "test")
+				case 7:
+					time.Sleep(time.Duration(rnd.Int64N(int64(2 * time.Hour))))
+				default:
+					read()
+				}
+			}
+			read()
+		})
 	}
 }
 
