@@ -29,6 +29,20 @@ func All() []*sim.Policy {
 	return all
 }
 
+// Modules are the modules of the libraries.
+var Modules = map[string]string{
+	"github.com/sony/gobreaker/v2":         "sony/gobreaker",
+	"github.com/failsafe-go/failsafe-go":   "failsafe-go",
+	"github.com/cep21/circuit/v4":          "cep21/circuit",
+	"github.com/mercari/go-circuitbreaker": "mercari/go-circuitbreaker",
+	"github.com/eapache/go-resiliency":     "eapache/go-resiliency",
+	"github.com/rubyist/circuitbreaker":    "rubyist/circuitbreaker",
+	"github.com/streadway/handy":           "streadway/handy",
+	"github.com/afex/hystrix-go":           "afex/hystrix-go",
+	"github.com/go-kratos/aegis":           "go-kratos/aegis",
+	"github.com/zeromicro/go-zero":         "go-zero",
+}
+
 // Names of the settings of a policy.
 const (
 	Defaults = "defaults"

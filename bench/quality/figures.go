@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/seed-0b728cf8/httpbreaker/bench/sim"
 )
@@ -18,6 +19,7 @@ type Measure struct {
 	of95   bool                   // the figure is the 95th percentile over the seeds, else the mean
 	higher bool                   // is better
 	text   func(float64) string
+	note   string // for a plot; % is the figure
 }
 
 func share(part, whole int) float64 {
@@ -40,6 +42,7 @@ var measures = []Measure{
 		About: "Of the requests made while nothing was wrong (before the fault, and from 10 s after recovery on), the share that was rejected.",
 		of:    func(r *sim.Run) float64 { return share(r.HealthyRejected, r.HealthyOffered) },
 		text:  percent,
+		note:  "% rejected",
 	},
 	{
 		ID: "false opens", Title: "false opens",
@@ -50,32 +53,30 @@ var measures = []Measure{
 	{
 		ID: "rejected", Title: "rejected",
 		About: "Of all requests of the run, the share that was rejected.",
-		of: func(r *sim.Run) float64 {
-			all := 0
-			for _, b := range r.Bins {
-				all += b.OK + b.Failed + b.Rejected
-			}
-			return share(r.Rejected, all)
-		},
-		text: percent,
+		of:    func(r *sim.Run) float64 { return share(r.Rejected, r.Requests) },
+		text:  percent,
+		note:  "% rejected",
 	},
 	{
 		ID: "wasted", Title: "wasted calls",
 		About: "Calls that were sent during the fault and failed.",
 		of:    func(r *sim.Run) float64 { return float64(r.Wasted) },
 		text:  number,
+		note:  "% wasted",
 	},
 	{
 		ID: "wasted seconds", Title: "wasted call-seconds",
 		About: "The time that wasted calls were in flight, added up.",
 		of:    func(r *sim.Run) float64 { return r.WastedSeconds },
 		text:  number,
+		note:  "% call-s wasted",
 	},
 	{
 		ID: "in flight", Title: "most in flight",
 		About: "The most calls in flight at one moment.",
 		of:    func(r *sim.Run) float64 { return float64(r.PeakInFlight) },
 		text:  number,
+		note:  "% in flight",
 	},
 	{
 		ID: "detect", Title: "first rejection after",
@@ -88,12 +89,14 @@ var measures = []Measure{
 		About:  "Requests answered well during the fault, as a share of those that could have been, had every call been sent.",
 		of:     func(r *sim.Run) float64 { return share(r.Answered, r.Possible) },
 		higher: true, text: percent,
+		note: "% of achievable",
 	},
 	{
 		ID: "recover", Title: "recovery (p95)",
 		About: "Time from the end of the fault until 95 % of what is possible is answered again and stays so for 10 s; the 95th percentile over the seeds.",
 		of:    func(r *sim.Run) float64 { return never(r.Recover) },
 		of95:  true, text: seconds,
+		note: "back after %",
 	},
 	{
 		ID: "recover mean", Title: "recovery (mean)",
@@ -112,6 +115,7 @@ var measures = []Measure{
 		About: "The same, as a share of the requests after the fault.",
 		of:    func(r *sim.Run) float64 { return share(r.AfterRejected, r.AfterOffered) },
 		text:  percent,
+		note:  "% rejected after",
 	},
 	{
 		ID: "good after", Title: "answered after the fault",
@@ -124,6 +128,7 @@ var measures = []Measure{
 		About: "The busiest second at the server in the 90 s after the fault, in multiples of the ordinary traffic.",
 		of:    func(r *sim.Run) float64 { return r.Herd },
 		text:  func(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) + " ×" },
+		note:  "peak %",
 	},
 	{
 		ID: "events", Title: "state changes",
@@ -253,4 +258,28 @@ func gather(runs map[string]map[string][]*sim.Run) Figures {
 		}
 	}
 	return all
+}
+
+// keep puts the peers' figures of the last run in place of those in f.
+func (f Figures) keep(docs string, seeds int) error {
+	last, err := readReport(docs)
+	if err != nil {
+		return err
+	}
+	if last.Seeds != seeds {
+		return fmt.Errorf("the last run had %d seeds, not %d", last.Seeds, seeds)
+	}
+	for scenario, byPolicy := range f {
+		for policy := range byPolicy {
+			if strings.HasPrefix(policy, oursName+",") {
+				continue
+			}
+			kept := last.Figures[scenario][policy]
+			if kept == nil {
+				return fmt.Errorf("the last run has no figures for %s, %s", scenario, policy)
+			}
+			byPolicy[policy] = kept
+		}
+	}
+	return nil
 }

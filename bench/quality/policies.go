@@ -22,7 +22,7 @@ func suitedTo(id string, base breaker.Config) (config breaker.Config, retryAfter
 	case "S4", "S4b":
 		base.SlowCall = time.Second
 	case "S7":
-		base.Ramp = 10 * time.Second
+		base.Ramp = 30 * time.Second
 	case "S9":
 		retryAfter = time.Minute
 	default:

@@ -40,12 +40,7 @@ func newEngine(job Job) *engine {
 	}
 	// Fixed windows and fixed open times must not meet the fault in step.
 	e.start = s.Before + time.Duration(e.luck.Float64()*float64(10*time.Second))
-	length := s.Fault[0]
-	if s.Fault[1] > s.Fault[0] {
-		ratio := float64(s.Fault[1]) / float64(s.Fault[0])
-		length = time.Duration(float64(s.Fault[0]) * math.Pow(ratio, e.luck.Float64()))
-	}
-	e.end = e.start + length
+	e.end = e.start + s.FaultLength(job.Seed)
 	e.finish = e.end + s.After
 	e.server = s.Server(rand.New(rand.NewPCG(job.Seed, 3)), e.start, e.end)
 	_, e.memoryless = e.server.(ServerFunc)
@@ -157,7 +152,7 @@ func (e *engine) attempt(c Call, attempt int, end func(Fate, bool)) {
 	}
 	e.at(e.now+answer.After, func() {
 		e.inFlight--
-		e.out.ended(c.At, answer.After, seen.Fate)
+		e.out.ended(e.now, c.At, seen.Fate, e.inFlight)
 		done(answer)
 		again(seen.Fate, false)
 	})

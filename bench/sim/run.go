@@ -25,6 +25,7 @@ type Bin struct {
 // seconds; NaN is "never".
 type Run struct {
 	FaultLength float64
+	Requests    int
 
 	// During the fault.
 	Offered       int     // requests that arrived
@@ -50,11 +51,16 @@ type Run struct {
 	PeakInFlight int
 	Changes      int // state changes that the library reported
 
-	Bins []Bin
+	// Bins are the seconds of the run. One of them begins with the fault: number
+	// FaultBin.
+	Bins     []Bin
+	FaultBin int
 
 	start, end time.Duration
 	steps      []Bin
 	spells     []time.Duration
+	levelBin   int // the bin of the last change of calls in flight, and their number since
+	lastLevel  int
 }
 
 func newRun(job Job, start, end, finish time.Duration) *Run {
@@ -63,9 +69,16 @@ func newRun(job Job, start, end, finish time.Duration) *Run {
 		Detect:      math.NaN(),
 		start:       start,
 		end:         end,
-		Bins:        make([]Bin, int(finish/time.Second)+1),
+		Bins:        make([]Bin, int(finish/time.Second)+2),
+		FaultBin:    int(math.Ceil(start.Seconds())),
 		steps:       make([]Bin, int((finish-end)/step)+1),
 	}
+}
+
+// bin is the number of the bin that holds at.
+func (r *Run) bin(at time.Duration) int {
+	shift := time.Duration(r.FaultBin)*time.Second - r.start
+	return int((at + shift) / time.Second)
 }
 
 func (r *Run) faulty(at time.Duration) bool { return at >= r.start && at < r.end }
@@ -85,7 +98,8 @@ func (r *Run) request(arrived time.Duration, fate Fate, rejected, possible bool)
 			b.Possible++
 		}
 	}
-	count(&r.Bins[arrived/time.Second])
+	count(&r.Bins[r.bin(arrived)])
+	r.Requests++
 	if rejected {
 		r.Rejected++
 	}
@@ -115,16 +129,29 @@ func (r *Run) rejection(at, sinceLast time.Duration) {
 
 func (r *Run) sent(at time.Duration, inFlight int) {
 	r.PeakInFlight = max(r.PeakInFlight, inFlight)
-	if i := int(at / time.Second); i < len(r.Bins) {
+	r.level(at, inFlight)
+	if i := r.bin(at); i < len(r.Bins) {
 		r.Bins[i].Sent++
-		r.Bins[i].InFlight = max(r.Bins[i].InFlight, inFlight)
 	}
 }
 
-func (r *Run) ended(sent, after time.Duration, fate Fate) {
+// level notes how many calls are in flight from now on.
+func (r *Run) level(at time.Duration, inFlight int) {
+	i := r.bin(at)
+	for ; r.levelBin < min(i, len(r.Bins)); r.levelBin++ {
+		r.Bins[r.levelBin].InFlight = max(r.Bins[r.levelBin].InFlight, r.lastLevel)
+	}
+	if i < len(r.Bins) {
+		r.Bins[i].InFlight = max(r.Bins[i].InFlight, r.lastLevel, inFlight)
+	}
+	r.lastLevel = inFlight
+}
+
+func (r *Run) ended(at, sent time.Duration, fate Fate, inFlight int) {
+	r.level(at, inFlight)
 	if r.faulty(sent) && fate != OK && fate != Cancelled {
 		r.Wasted++
-		r.WastedSeconds += after.Seconds()
+		r.WastedSeconds += (at - sent).Seconds()
 	}
 }
 
@@ -141,8 +168,8 @@ func (r *Run) close(e *engine) {
 		r.AfterAnswered += b.OK
 	}
 	for i, b := range r.Bins {
-		from := time.Duration(i) * time.Second
-		if from+time.Second <= r.start || ok && from >= recovered+settled {
+		from := r.start + time.Duration(i-r.FaultBin)*time.Second
+		if i < r.FaultBin || ok && from >= recovered+settled {
 			r.HealthyOffered += b.OK + b.Failed + b.Rejected
 			r.HealthyRejected += b.Rejected
 		}

@@ -118,7 +118,7 @@ func Scenarios() []*Scenario {
 			Traffic: Traffic{Rate: 200}, Clients: 50, Timeout: time.Second, Retries: 2, RetryPause: 50 * time.Millisecond,
 			Before: before, Fault: [2]time.Duration{20 * time.Second, 45 * time.Second}, After: 180 * time.Second,
 			Server: func(_ *rand.Rand, start, end time.Duration) Server {
-				return &queue{start: start, end: end, capacity: 260}
+				return &queue{start: start, end: end}
 			},
 		},
 		{

@@ -93,7 +93,6 @@ func lostConnection(median time.Duration) func(*rand.Rand, time.Duration, time.D
 // more than 3 s is turned away at once. It does not see that a client has gone.
 type queue struct {
 	start, end time.Duration
-	capacity   float64       // calls in a second
 	free       time.Duration // when the line will be empty
 }
 
@@ -102,10 +101,7 @@ func (q *queue) Answer(c Call) Answer {
 		q.free = 0
 		return Refuse(c)
 	}
-	capacity := q.capacity
-	if warm := (c.At - q.end).Seconds() / 30; warm >= 0 && warm < 1 {
-		capacity *= 0.4 + 0.6*warm
-	}
+	capacity := queueCapacity * warmth((c.At - q.end).Seconds())
 	wait := max(0, q.free-c.At)
 	if wait > 3*time.Second {
 		return Answer{Fate: Failed, After: 2 * time.Millisecond}
@@ -115,6 +111,28 @@ func (q *queue) Answer(c Call) Answer {
 	answer.After += wait
 	return answer
 }
+
+// warmth is the share of its capacity that a server has so many seconds after it
+// has come back.
+func warmth(t float64) float64 {
+	if t < 0 || t >= 30 {
+		return 1
+	}
+	return 0.4 + 0.6*t/30
+}
+
+// QueueCapacity is what the server of the scenario “Recovery under load” can do,
+// in calls a second, so many seconds after the beginning of a fault of that length.
+func QueueCapacity(faultLength float64) func(t float64) float64 {
+	return func(t float64) float64 {
+		if t >= 0 && t < faultLength {
+			return 0
+		}
+		return queueCapacity * warmth(t-faultLength)
+	}
+}
+
+const queueCapacity = 260
 
 // rateLimited throttles everything for 20 s once it has seen more than 50 calls
 // within a second, and says so.

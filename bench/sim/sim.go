@@ -11,6 +11,7 @@
 package sim
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -107,6 +108,16 @@ type Scenario struct {
 
 	// Server makes the server of one run. The fault is from start to end.
 	Server func(rng *rand.Rand, start, end time.Duration) Server
+}
+
+// FaultLength is how long the fault is with that seed.
+func (s *Scenario) FaultLength(seed uint64) time.Duration {
+	shortest, longest := float64(s.Fault[0]), float64(s.Fault[1])
+	if longest <= shortest {
+		return s.Fault[0]
+	}
+	share := rand.New(rand.NewPCG(seed, 4)).Float64()
+	return time.Duration(shortest * math.Pow(longest/shortest, share))
 }
 
 func (s *Scenario) clients() int  { return max(1, s.Clients) }

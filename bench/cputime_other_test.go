@@ -1,0 +1,10 @@
+//go:build !unix
+
+package bench
+
+import "time"
+
+var began = time.Now()
+
+// cpuTime is the time on the wall where CPU time is not to be had.
+func cpuTime() time.Duration { return time.Since(began) }

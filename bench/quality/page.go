@@ -1,0 +1,313 @@
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"text/template"
+
+	"github.com/seed-0b728cf8/httpbreaker/bench/peers"
+	"github.com/seed-0b728cf8/httpbreaker/bench/sim"
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+)
+
+// Report is all that the page is made of. It is kept beside the page as JSON.
+type Report struct {
+	Seeds    int
+	Defaults string            // the rules of our defaults
+	Versions map[string]string // module path: version
+	Figures  Figures
+}
+
+func newReport(seeds int, figures Figures) *Report {
+	r := &Report{Seeds: seeds, Defaults: breaker.Config{}.String(), Versions: map[string]string{}, Figures: figures}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if peers.Modules[m.Path] != "" {
+				r.Versions[m.Path] = m.Version
+			}
+		}
+	}
+	return r
+}
+
+const (
+	pageFile    = "quality.md"
+	figuresFile = "quality/figures.json"
+)
+
+func readReport(docs string) (*Report, error) {
+	data, err := os.ReadFile(filepath.Join(docs, figuresFile))
+	if err != nil {
+		return nil, err
+	}
+	r := new(Report)
+	return r, json.Unmarshal(data, r)
+}
+
+// write writes figures and page.
+func (r *Report) write(docs string) error {
+	data, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	page, err := r.page()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(docs, figuresFile), append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(docs, pageFile), page, 0o644)
+}
+
+//go:embed page.md.tmpl
+var pageTemplate string
+
+// page makes docs/quality.md.
+func (r *Report) page() ([]byte, error) {
+	funcs := template.FuncMap{
+		"fig":      r.fig,
+		"overview": r.overview,
+		"goals":    r.goals,
+		"table":    r.table,
+		"plot":     picture,
+		"measures": func() []Measure { return measures },
+		"policies": func() []*sim.Policy { return peers.All() },
+		"version":  func(p *sim.Policy) string { return r.version(p) },
+		"scenario": scenario,
+		"rank":     r.rank,
+	}
+	t, err := template.New("page").Funcs(funcs).Parse(pageTemplate)
+	if err != nil {
+		return nil, err
+	}
+	var page bytes.Buffer
+	if err := t.Execute(&page, r); err != nil {
+		return nil, err
+	}
+	return page.Bytes(), nil
+}
+
+func scenario(id string) (*sim.Scenario, error) {
+	for _, s := range sim.Scenarios() {
+		if s.ID == id {
+			return s, nil
+		}
+	}
+	return nil, fmt.Errorf("no scenario %q", id)
+}
+
+func (r *Report) version(p *sim.Policy) string {
+	for path, library := range peers.Modules {
+		if library == p.Library {
+			return path + " " + r.Versions[path]
+		}
+	}
+	return ""
+}
+
+// fig is one figure, for use within prose.
+func (r *Report) fig(scenario, policy, id string) (string, error) {
+	v, err := r.Figures.get(scenario, policy, id)
+	return measure(id).Text(v), err
+}
+
+// column is one of the overview.
+type column struct{ scenario, measure, head string }
+
+var columns = []column{
+	{"S0", "healthy rejected", "healthy: rejected"},
+	{"S1", "wasted", "down: wasted calls"},
+	{"S1", "recover", "down: recovery p95"},
+	{"S2", "good", "30 % errors: goodput"},
+	{"S3", "good", "flapping: goodput"},
+	{"S4", "wasted seconds", "hang: wasted call-s"},
+	{"S5", "wasted", "little traffic: wasted"},
+	{"S6", "good", "bad route: goodput"},
+	{"S7", "recover", "cold restart: recovery p95"},
+	{"S7", "herd", "cold restart: peak"},
+	{"S8", "rejected after share", "own network lost: rejected after"},
+	{"S13b", "wasted", "broken bodies: wasted"},
+	{"S15", "rejected", "lost connection: rejected"},
+}
+
+// overview is the table of the telling figures. The best of each column is bold.
+func (r *Report) overview() string {
+	var rows []string
+	seen := map[string]bool{}
+	add := func(name string) {
+		if !seen[name] {
+			seen[name] = true
+			rows = append(rows, name)
+		}
+	}
+	add(oursName + ", " + peers.Defaults)
+	add(oursName + ", " + suited)
+	add(noBreaker)
+	for _, settings := range []string{peers.LikeOurs, peers.Defaults} {
+		for _, p := range peers.All() {
+			if p.Settings == settings {
+				add(policyName(p))
+			}
+		}
+	}
+	value := func(c column, name string) float64 {
+		f := r.Figures[c.scenario]
+		if f[name] == nil && name == oursName+", "+suited {
+			name = oursName + ", " + peers.Defaults
+		}
+		return float64(f[name][c.measure])
+	}
+	var s strings.Builder
+	s.WriteString("| |")
+	for _, c := range columns {
+		fmt.Fprintf(&s, " %s |", c.head)
+	}
+	s.WriteString("\n|---|" + strings.Repeat("--:|", len(columns)) + "\n")
+	for _, name := range rows {
+		fmt.Fprintf(&s, "| %s |", name)
+		for _, c := range columns {
+			m, v := measure(c.measure), value(c, name)
+			best := true
+			for _, other := range rows {
+				if other != noBreaker && m.better(value(c, other), v) {
+					best = false
+				}
+			}
+			fmt.Fprintf(&s, " %s |", bold(m.Text(v), best && name != noBreaker))
+		}
+		s.WriteString("\n")
+	}
+	return s.String()
+}
+
+func bold(text string, yes bool) string {
+	if yes {
+		return "**" + text + "**"
+	}
+	return text
+}
+
+// better reports whether a reads better than b: figures that look alike are.
+func (m *Measure) better(a, b float64) bool {
+	if m.Text(a) == m.Text(b) {
+		return false
+	}
+	if m.higher {
+		return a > b
+	}
+	return a < b
+}
+
+func (r *Report) goals() string {
+	var s strings.Builder
+	s.WriteString("| scenario | what | goal | reached | |\n|---|---|--:|--:|---|\n")
+	for _, g := range goals {
+		m := measure(g.measure)
+		v, name := r.Figures.ours(g)
+		verdict, sign := "", "≤"
+		if m.higher {
+			sign = "≥"
+		}
+		if !g.met(v, 0) {
+			verdict = "**missed**"
+		}
+		with := ""
+		if name == suited {
+			with = " (" + suited + ")"
+		}
+		fmt.Fprintf(&s, "| %s%s | %s | %s %s | %s | %s |\n", g.scenario, with, m.Title, sign, m.Text(g.limit), m.Text(v), verdict)
+	}
+	return s.String()
+}
+
+// policiesShown are the policies of a scenario's table, ours first.
+func policiesShown(id string) []*sim.Policy { return policiesFor(id, breaker.Config{}, false) }
+
+// table is all that is shown of a scenario, for every policy.
+func (r *Report) table(id string) (string, error) {
+	var s strings.Builder
+	s.WriteString("| |")
+	for _, m := range shown[id] {
+		fmt.Fprintf(&s, " %s |", measure(m).Title)
+	}
+	s.WriteString("\n|---|" + strings.Repeat("--:|", len(shown[id])) + "\n")
+	for _, p := range policiesShown(id) {
+		name := policyName(p)
+		fmt.Fprintf(&s, "| %s |", bold(name, p.Library == oursName))
+		for _, m := range shown[id] {
+			text, err := r.fig(id, name, m)
+			if err != nil {
+				return "", err
+			}
+			if m == "events" && !p.Notifies {
+				text = "–"
+			}
+			fmt.Fprintf(&s, " %s |", text)
+		}
+		s.WriteString("\n")
+	}
+	return s.String(), nil
+}
+
+// rank says who is best in a scenario by its telling measure, and where ours are.
+func (r *Report) rank(id string) string {
+	m := measure(shown[id][0])
+	best, ours := 0.0, 0.0
+	var leaders []string
+	oursTitle := ""
+	for _, p := range policiesShown(id) {
+		if p.Library == noBreaker {
+			continue
+		}
+		name := policyName(p)
+		v := float64(r.Figures[id][name][m.ID])
+		if p.Library == oursName {
+			if oursTitle == "" || m.better(v, ours) {
+				ours, oursTitle = v, name
+			}
+		}
+		switch {
+		case leaders == nil || m.better(v, best):
+			best, leaders = v, []string{name}
+		case m.Text(v) == m.Text(best):
+			leaders = append(leaders, name)
+		}
+	}
+	before := 0
+	for _, p := range policiesShown(id) {
+		if p.Library != noBreaker && p.Library != oursName && m.better(float64(r.Figures[id][policyName(p)][m.ID]), ours) {
+			before++
+		}
+	}
+	switch {
+	case before == 0 && len(leaders) > 4:
+		return fmt.Sprintf("By %s, the best is %s, reached by %d settings, ours among them.", m.Title, m.Text(best), len(leaders))
+	case before == 0:
+		return fmt.Sprintf("By %s, the best is %s: %s.", m.Title, m.Text(best), strings.Join(leaders, "; "))
+	case len(leaders) > 4:
+		return fmt.Sprintf("By %s, the best is %s, reached by %d settings; ours has %s, and %d do better.",
+			m.Title, m.Text(best), len(leaders), m.Text(ours), before)
+	}
+	return fmt.Sprintf("By %s, the best is %s: %s. Ours has %s, and %d do better.",
+		m.Title, m.Text(best), strings.Join(leaders, "; "), m.Text(ours), before)
+}
+
+// picture embeds the plot of a scenario.
+func picture(id string) (string, error) {
+	s, err := scenario(id)
+	if err != nil {
+		return "", err
+	}
+	name := "quality/" + strings.ToLower(id)
+	return fmt.Sprintf(`<picture>
+  <source media="(prefers-color-scheme: dark)" srcset="%s-dark.svg">
+  <img alt="%s: what became of the requests over time, for each library" src="%s-light.svg">
+</picture>`, name, s.Title, name), nil
+}
