@@ -242,3 +242,15 @@ func TestDocumentedInstruments(t *testing.T) {
 	}
 	assert.Equal(t, actual, documented)
 }
+
+func BenchmarkCollect(b *testing.B) {
+	set := breaker.NewSet(breaker.Options{})
+	for i := range 10_000 {
+		call(set, fmt.Sprintf("host%d.example.com", i), 1, breaker.Success)
+	}
+	reader := register(b, set, 0)
+	for b.Loop() {
+		var data metricdata.ResourceMetrics
+		require.NoError(b, reader.Collect(b.Context(), &data))
+	}
+}

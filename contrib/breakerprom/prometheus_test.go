@@ -94,10 +94,16 @@ func TestPrometheus(t *testing.T) {
 		}
 	}
 
+	for _, expr := range documentedQueries(t) {
+		eventually(t, expr+" has a value", func() bool { return len(prom.query(t, expr)) > 0 })
+	}
+
 	host.revive(t)
 	eventually(t, "the circuit closes", func() bool { return len(prom.query(t, healthy)) == 1 })
 	eventually(t, "the alert is over", func() bool { return !prom.firing(t, "HTTPBreakerCircuitOpen", key) })
 }
+
+const operatorsPage = "../../docs/operating.md"
 
 // program returns the path of an installed program that a test needs.
 func program(t *testing.T, name string) string {
@@ -277,6 +283,20 @@ func dashboardQueries(t *testing.T) []string {
 	return list
 }
 
+// documentedQueries returns the queries of the operators' page, with their times
+// shortened.
+func documentedQueries(t *testing.T) []string {
+	page, err := os.ReadFile(operatorsPage)
+	require.NoError(t, err)
+	var list []string
+	for _, block := range regexp.MustCompile("(?s)```promql\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
+		text := regexp.MustCompile(`\[\d+[mhd]\]`).ReplaceAllString(block[1], "[5s]")
+		list = append(list, strings.Split(strings.TrimSpace(text), "\n\n")...)
+	}
+	require.NotEmpty(t, list)
+	return list
+}
+
 func metricNames(t *testing.T, files ...string) map[string]bool {
 	names := make(map[string]bool)
 	for _, file := range files {
@@ -326,16 +346,28 @@ func TestDashboard(t *testing.T) {
 	assert.Empty(t, shown, "the dashboard names metrics that there are not")
 }
 
-// The package comment lists the metrics that there are.
+// The package comment and the operators' page list the metrics that there are.
 func TestDocumentedMetrics(t *testing.T) {
 	set := breaker.NewSet(breaker.Options{})
 	set.Get("host").Trip(time.Hour, "test")
 	families, err := registryOf(t, breakerprom.NewCollector(set, nil)).Gather()
 	require.NoError(t, err)
-	documented := metricNames(t, "doc.go")
-	for _, family := range families {
-		assert.True(t, documented[family.GetName()], family.GetName())
-		delete(documented, family.GetName())
+	for _, file := range []string{"doc.go", operatorsPage} {
+		documented := metricNames(t, file)
+		for _, family := range families {
+			assert.True(t, documented[family.GetName()], "%s is not in %s", family.GetName(), file)
+			delete(documented, family.GetName())
+		}
+		assert.Empty(t, documented, file)
 	}
-	assert.Empty(t, documented)
+}
+
+// Each alert is explained, and no other.
+func TestDocumentedAlerts(t *testing.T) {
+	names := regexp.MustCompile(`HTTPBreaker\w+`)
+	rules, err := os.ReadFile("alerts.yml")
+	require.NoError(t, err)
+	page, err := os.ReadFile(operatorsPage)
+	require.NoError(t, err)
+	assert.Equal(t, names.FindAllString(string(rules), -1), names.FindAllString(string(page), -1))
 }
