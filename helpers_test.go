@@ -121,11 +121,16 @@ type peer struct {
 	major int // version of HTTP
 }
 
-// over runs a server for one version of HTTP, and fails the test if any of its
-// connections outlives it.
+// over runs a server for one version of HTTP, and fails the test if anything of it
+// outlives it. A test's further servers are to be run by serve.
 func over(t *testing.T, major int, h http.Handler) peer {
 	t.Helper()
 	noLeaks(t)
+	return serve(t, major, h)
+}
+
+func serve(t *testing.T, major int, h http.Handler) peer {
+	t.Helper()
 	s := httptest.NewUnstartedServer(h)
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	if major == 2 {

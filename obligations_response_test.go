@@ -202,7 +202,7 @@ func TestSwitchedProtocolKeepsItsConnection(t *testing.T) {
 	target, err := url.Parse(p.URL)
 	require.NoError(t, err)
 	// Through a proxy, which needs the body to be a writer.
-	proxy := over(t, 1, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: rt})
+	proxy := serve(t, 1, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: rt})
 	outer := httpbreaker.New(&httpbreaker.Config{Base: proxy.base})
 
 	req := newRequest(t, "GET", proxy.URL, nil)
@@ -309,7 +309,7 @@ func TestErrSkipAltProtocolPasses(t *testing.T) {
 		outer := p.base
 		if p.major == 2 { // taken by HTTP/2 itself
 			outer, scheme = &http.Transport{}, "http"
-			p = over(t, 1, http.NotFoundHandler())
+			p = serve(t, 1, http.NotFoundHandler())
 			defer outer.CloseIdleConnections()
 		}
 		outer.RegisterProtocol(scheme, rt)
