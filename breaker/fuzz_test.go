@@ -78,6 +78,7 @@ func (p *program) rules(slow bool) breaker.Config {
 		ConsecutiveSpan:     choose(p, 0, -1, 3*s),
 		OpenFor:             choose(p, 0, 1, s),
 		MaxOpenFor:          choose(p, 0, 6*s, 30*s),
+		BusyCalls:           choose(p, 0, -1, 1, 3),
 		Jitter:              -1,
 		Probes:              choose(p, 0, 1, 2, 3),
 		ProbeSuccesses:      choose(p, 0, 1, 2, 3),

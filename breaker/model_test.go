@@ -23,7 +23,9 @@ type model struct {
 	// The state that the rules have made, whatever the mode shows of it.
 	state   breaker.State
 	entered time.Time
-	until   time.Time // of Open
+	until   time.Time // of Open: when it is probed,
+	early   time.Time // or from when on, once it has rejected so many calls
+	busy    uint64
 	// The state that callers meet began then.
 	since time.Time
 
@@ -89,7 +91,8 @@ func withModelDefaults(c breaker.Config) breaker.Config {
 	duration(&c.Window, 10*time.Second)
 	duration(&c.ConsecutiveSpan, time.Second)
 	duration(&c.OpenFor, 5*time.Second)
-	duration(&c.MaxOpenFor, max(30*time.Second, c.OpenFor))
+	duration(&c.MaxOpenFor, max(45*time.Second, c.OpenFor))
+	number(&c.BusyCalls, 100)
 	duration(&c.ProbeTimeout, 10*time.Second)
 	return c
 }
@@ -107,10 +110,10 @@ func (m *model) allow() *modelCall {
 		call.uncounted = true
 	default:
 		if m.state == breaker.Closed && m.counts().Overdue > 0 && !now.Equal(m.looked) && m.ruleHolds(false) {
-			m.open(now, m.backoff())
+			m.open(now)
 		}
 		m.looked = now
-		if m.state == breaker.Open && !now.Before(m.until) {
+		if m.state == breaker.Open && (!now.Before(m.until) || !now.Before(m.early) && m.totals.Rejected >= m.busy) {
 			m.enter(breaker.HalfOpen, now)
 		}
 		switch m.state {
@@ -167,7 +170,7 @@ func (m *model) end(call *modelCall, o breaker.Outcome, askTrip bool) (counted b
 		return false
 	case o == breaker.Ignored:
 	case call.probe && (failed || slow):
-		m.open(now, m.backoff())
+		m.open(now)
 	case call.probe:
 		if m.streak++; m.streak >= m.cfg.ProbeSuccesses {
 			m.close(now)
@@ -180,7 +183,7 @@ func (m *model) end(call *modelCall, o breaker.Outcome, askTrip bool) (counted b
 			m.runSince = now
 		}
 		if (failed || slow) && m.ruleHolds(askTrip) {
-			m.open(now, m.backoff())
+			m.open(now)
 		}
 	}
 	return true
@@ -198,9 +201,19 @@ func (m *model) permitTrip(call *modelCall, d time.Duration) {
 	if !m.end(call, breaker.Failure, d <= 0) || d <= 0 {
 		return
 	}
-	if until := time.Now().Add(d); m.state != breaker.Open || until.After(m.until) {
+	until := time.Now().Add(d)
+	if m.state != breaker.Open {
 		m.trip(d)
+		return
 	}
+	m.until, m.early = later(m.until, until), later(m.early, until)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // trip is Breaker.Trip.
@@ -209,11 +222,11 @@ func (m *model) trip(d time.Duration) {
 	if d <= 0 {
 		d = m.cfg.OpenFor
 	}
-	if m.state == breaker.Open {
-		m.until = time.Now().Add(d)
-		return
+	if m.state != breaker.Open {
+		m.enter(breaker.Open, time.Now())
 	}
-	m.open(time.Now(), d)
+	m.until = time.Now().Add(d)
+	m.early = m.until
 }
 
 func (m *model) reset() { m.close(time.Now()) }
@@ -250,7 +263,7 @@ func (m *model) expireProbes() {
 		}
 	}
 	if !first.IsZero() && !time.Now().Before(first) {
-		m.open(first, m.backoff())
+		m.open(first)
 	}
 }
 
@@ -263,20 +276,21 @@ func (m *model) probesOut() (n int) {
 	return n
 }
 
-// backoff is OpenFor, doubled for each time that the rules have opened the
-// circuit since it was closed.
-func (m *model) backoff() time.Duration {
+// open opens the circuit for OpenFor, doubled for each time that the rules have
+// done so since it was closed.
+func (m *model) open(at time.Time) {
 	d := m.cfg.OpenFor
 	for range m.backoffs {
 		d = min(2*d, m.cfg.MaxOpenFor)
 	}
 	m.backoffs++
-	return d
-}
-
-func (m *model) open(at time.Time, d time.Duration) {
 	m.enter(breaker.Open, at)
 	m.until = at.Add(d)
+	m.early = m.until
+	if m.cfg.BusyCalls > 0 {
+		m.early = at.Add(m.cfg.OpenFor)
+		m.busy = m.totals.Rejected + uint64(m.cfg.BusyCalls)
+	}
 }
 
 func (m *model) close(at time.Time) {

@@ -3,6 +3,7 @@ package breaker_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"testing"
@@ -481,6 +482,77 @@ func TestPermitEndsOnce(t *testing.T) {
 		r.want(breaker.Closed)
 		if got := r.b.Snapshot(); got.Totals.Failures != 1 || got.InFlight != 0 {
 			r.Errorf("%+v", got)
+		}
+	})
+}
+
+// A peer that asks for a rest shortens none that the rules give it.
+func TestPermitTripDoesNotShortenWhatTheRulesSay(t *testing.T) {
+	for _, busy := range []int{-1, 1} {
+		for wish, want := range map[time.Duration]time.Duration{15 * time.Second: 20 * time.Second, 25 * time.Second: 25 * time.Second} {
+			inBubble(t, with(runRule, func(c *breaker.Config) { c.BusyCalls = busy }), func(r rig) {
+				r.fail(3)
+				time.Sleep(10 * time.Second)
+				r.admit().Trip(wish, "please")
+				r.wantOpenFor(want)
+				time.Sleep(wish - 1)
+				r.reject()
+			})
+		}
+	}
+}
+
+// The longest of times is for ever, and no overflow.
+func TestOpenForEver(t *testing.T) {
+	for _, jitter := range []float64{-1, 0.9} {
+		for _, d := range []time.Duration{math.MaxInt64, math.MaxInt64 / 3 * 2, 250 * 365 * 24 * time.Hour} {
+			cfg := with(runRule, func(c *breaker.Config) { c.OpenFor, c.MaxOpenFor, c.Jitter, c.BusyCalls = d, d, jitter, 1 })
+			for range 10 { // of which some draw a longer time
+				inBubble(t, cfg, func(r rig) {
+					r.fail(3)
+					r.reject()
+					time.Sleep(time.Hour)
+					r.reject()
+					r.b.Reset()
+					r.b.Trip(d, "for ever")
+					r.reject()
+				})
+			}
+		}
+	}
+}
+
+// Where many calls are rejected the circuit is probed after OpenFor, whatever
+// the backoff; where few are, or Trip has set the time, it waits.
+func TestBusyCircuitIsProbedEarly(t *testing.T) {
+	cfg := with(runRule, func(c *breaker.Config) { c.BusyCalls = 100 })
+	for rejections, open := range map[int]time.Duration{99: 40 * time.Second, 100: 10 * time.Second} {
+		inBubble(t, cfg, func(r rig) {
+			r.fail(3)
+			for _, d := range []time.Duration{10, 20} {
+				time.Sleep(d * time.Second)
+				r.fail(1)
+			}
+			for range rejections {
+				r.reject()
+			}
+			r.wantOpenFor(40 * time.Second)
+			time.Sleep(open - 1)
+			r.want(breaker.Open)
+			if rejections >= 100 {
+				r.reject()
+			}
+			time.Sleep(1)
+			r.admit()
+		})
+	}
+	inBubble(t, cfg, func(r rig) {
+		r.b.Trip(time.Minute, "test")
+		for range 59 {
+			for range 100 {
+				r.reject()
+			}
+			time.Sleep(time.Second)
 		}
 	})
 }

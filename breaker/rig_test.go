@@ -121,12 +121,12 @@ var (
 	// countRule opens on the third failure within a minute.
 	countRule = breaker.Config{
 		Window: time.Minute, Failures: 3, FailureRate: -1, ConsecutiveFailures: -1,
-		OpenFor: 10 * time.Second, MaxOpenFor: 64 * time.Second, Jitter: -1,
+		OpenFor: 10 * time.Second, MaxOpenFor: 64 * time.Second, BusyCalls: -1, Jitter: -1,
 	}
 	// runRule opens on the third failure in a row.
 	runRule = breaker.Config{
 		FailureRate: -1, ConsecutiveFailures: 3, ConsecutiveSpan: -1,
-		OpenFor: 10 * time.Second, MaxOpenFor: 64 * time.Second, Jitter: -1,
+		OpenFor: 10 * time.Second, MaxOpenFor: 64 * time.Second, BusyCalls: -1, Jitter: -1,
 	}
 )
 

@@ -1,0 +1,326 @@
+package breaker_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+)
+
+// The Configs of docs/coming-from.md, which shows them word for word, and tests
+// that they do what the other libraries do.
+
+var pythonCircuit = breaker.Config{
+	Failures:            4, // maxfail=3 opens at the fourth
+	Window:              time.Minute,
+	FailureRate:         -1,
+	ConsecutiveFailures: -1,
+	OpenFor:             10 * time.Second,
+	MaxOpenFor:          10 * time.Second, // backoff_cap
+	BusyCalls:           -1,
+	Jitter:              -1,
+}
+
+var pybreaker = breaker.Config{
+	ConsecutiveFailures: 5,
+	ConsecutiveSpan:     -1,
+	FailureRate:         -1,
+	OpenFor:             time.Minute,
+	MaxOpenFor:          time.Minute,
+	Jitter:              -1,
+	ProbeSuccesses:      1, // success_threshold
+}
+
+var gobreaker = breaker.Config{
+	ConsecutiveFailures: 6, // ReadyToTrip: more than five
+	ConsecutiveSpan:     -1,
+	FailureRate:         -1,
+	OpenFor:             time.Minute, // Timeout
+	MaxOpenFor:          time.Minute,
+	Jitter:              -1,
+	Probes:              1, // MaxRequests is both
+	ProbeSuccesses:      1,
+}
+
+var gobreakerRatio = breaker.Config{
+	Window: time.Minute,
+	Trip: func(c breaker.Counts) bool {
+		return c.Calls >= 3 && c.FailureRate() >= 0.6
+	},
+	FailureRate:         -1,
+	ConsecutiveFailures: -1,
+	OpenFor:             time.Minute,
+	MaxOpenFor:          time.Minute,
+	Jitter:              -1,
+}
+
+var hystrix = breaker.Config{
+	Window:              10 * time.Second,
+	MinCalls:            20,  // RequestVolumeThreshold
+	FailureRate:         0.5, // ErrorPercentThreshold
+	ConsecutiveFailures: -1,
+	OpenFor:             5 * time.Second, // SleepWindow
+	MaxOpenFor:          5 * time.Second,
+	Jitter:              -1,
+	ProbeTimeout:        time.Second, // Timeout
+}
+
+var resilience4j = breaker.Config{
+	WindowCalls:         100, // slidingWindowSize
+	MinCalls:            100, // minimumNumberOfCalls
+	FailureRate:         0.5,
+	SlowCall:            time.Minute,
+	SlowRate:            1,
+	ConsecutiveFailures: -1,
+	OpenFor:             time.Minute, // waitDurationInOpenState
+	MaxOpenFor:          time.Minute,
+	Jitter:              -1,
+	Probes:              10, // permittedNumberOfCallsInHalfOpenState
+	ProbeSuccesses:      10,
+}
+
+var polly = breaker.Config{
+	Window:              30 * time.Second, // SamplingDuration
+	MinCalls:            100,              // MinimumThroughput
+	FailureRate:         0.1,              // FailureRatio
+	ConsecutiveFailures: -1,
+	OpenFor:             5 * time.Second, // BreakDuration
+	MaxOpenFor:          5 * time.Second,
+	Jitter:              -1,
+}
+
+// The page and this file cannot drift apart: each Go block of the page stands
+// here, and each Config from here stands there.
+func TestComingFromPageShowsTheTestedConfigs(t *testing.T) {
+	page, err := os.ReadFile("../docs/coming-from.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("comingfrom_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	opens, _, _ := strings.Cut(breaker.Config{}.String(), ";")
+	if !strings.Contains(string(page), "    "+opens+"\n") {
+		t.Errorf("the page does not say what the default is: %s", opens)
+	}
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(page), -1)
+	for _, block := range blocks {
+		if !strings.Contains(string(source), "\n"+block[1]) {
+			t.Errorf("the page shows what is not tested:\n%s", block[1])
+		}
+	}
+	configs := regexp.MustCompile(`(?sm)^var \w+ = breaker\.Config\{.*?^\}\n`).FindAllString(string(source), -1)
+	for _, config := range configs {
+		if !strings.Contains(string(page), "```go\n"+config+"```") {
+			t.Errorf("the page does not show:\n%s", config)
+		}
+	}
+	if len(configs) != 7 || len(blocks) < len(configs) {
+		t.Errorf("%d configs and %d blocks", len(configs), len(blocks))
+	}
+}
+
+func TestComingFromPythonCircuit(t *testing.T) {
+	// PC-01, PC-02: the fourth error within a minute opens for ten seconds.
+	inBubble(t, pythonCircuit, func(r rig) {
+		r.fail(3)
+		r.want(breaker.Closed)
+		r.fail(1)
+		r.wantOpenFor(10 * time.Second)
+		time.Sleep(10 * time.Second)
+		r.fail(1)
+		r.wantOpenFor(10 * time.Second) // no backoff_cap, no backoff
+	})
+	// PC-03: just within the minute, and just not.
+	for last, want := range map[time.Duration]breaker.State{
+		59900 * time.Millisecond: breaker.Open,
+		60 * time.Second:         breaker.Closed,
+	} {
+		inBubble(t, pythonCircuit, func(r rig) {
+			r.failAt(0, 20*time.Second, 40*time.Second, last)
+			r.want(want)
+		})
+	}
+	// PC-04: what is old has left.
+	inBubble(t, pythonCircuit, func(r rig) {
+		r.failAt(0, 20*time.Second, 40*time.Second, 60*time.Second)
+		if got := r.b.Snapshot().Counts.Failures; got != 3 {
+			r.Errorf("%d failures in the window, want 3", got)
+		}
+	})
+	// PC-05: successes do not dilute errors.
+	inBubble(t, pythonCircuit, func(r rig) {
+		r.fail(3)
+		r.succeed(1000)
+		r.sleepUntil(30 * time.Second)
+		r.fail(1)
+		r.want(breaker.Open)
+	})
+	// PC-13: with backoff_cap=64 the open time doubles up to it.
+	inBubble(t, with(pythonCircuit, func(c *breaker.Config) { c.MaxOpenFor = 64 * time.Second }), func(r rig) {
+		r.fail(4)
+		for _, open := range []time.Duration{10, 20, 40, 64, 64} {
+			r.wantOpenFor(open * time.Second)
+			time.Sleep(open * time.Second)
+			r.fail(1)
+		}
+	})
+}
+
+func TestComingFromPybreaker(t *testing.T) {
+	// PB-01, PB-03, PB-07: five in a row, at whatever pace, open for a minute.
+	inBubble(t, pybreaker, func(r rig) {
+		r.failAt(0, time.Second, time.Minute, time.Hour)
+		r.want(breaker.Closed)
+		r.fail(1)
+		r.wantOpenFor(time.Minute)
+		time.Sleep(59 * time.Second)
+		r.reject()
+		time.Sleep(time.Second)
+		r.fail(1)
+		r.wantOpenFor(time.Minute) // PB-10
+		time.Sleep(time.Minute)
+		r.succeed(1)
+		r.want(breaker.Closed)
+	})
+	// PB-02: a success ends the run. PB-21: so does an excluded error, if it is
+	// classified as a Success.
+	inBubble(t, with(pybreaker, func(c *breaker.Config) { c.ConsecutiveFailures = 3 }), func(r rig) {
+		r.fail(2)
+		r.succeed(1)
+		r.fail(2)
+		r.want(breaker.Closed)
+		if got := r.b.Snapshot().Counts.ConsecutiveFailures; got != 2 {
+			r.Errorf("a run of %d, want 2", got)
+		}
+	})
+	// PB-11: success_threshold.
+	inBubble(t, with(pybreaker, func(c *breaker.Config) { c.ProbeSuccesses = 3 }), func(r rig) {
+		r.fail(5)
+		time.Sleep(time.Minute)
+		r.succeed(2)
+		r.want(breaker.HalfOpen)
+		r.succeed(1)
+		r.want(breaker.Closed)
+	})
+}
+
+func TestComingFromGobreaker(t *testing.T) {
+	inBubble(t, gobreaker, func(r rig) {
+		r.fail(5)
+		r.want(breaker.Closed)
+		r.fail(1)
+		r.wantOpenFor(time.Minute)
+		time.Sleep(time.Minute)
+		r.admit().Done(breaker.Success)
+		r.want(breaker.Closed)
+	})
+	// MaxRequests 3: three at once, and three successes close.
+	inBubble(t, with(gobreaker, func(c *breaker.Config) { c.Probes, c.ProbeSuccesses = 3, 3 }), func(r rig) {
+		r.fail(6)
+		time.Sleep(time.Minute)
+		probes := []*breaker.Permit{r.admit(), r.admit(), r.admit()}
+		r.reject()
+		for _, p := range probes {
+			r.want(breaker.HalfOpen)
+			p.Done(breaker.Success)
+		}
+		r.want(breaker.Closed)
+	})
+	// Its README's ReadyToTrip: at least three requests, 60 % of them failed.
+	inBubble(t, gobreakerRatio, func(r rig) {
+		r.fail(2)
+		r.succeed(2)
+		r.want(breaker.Closed)
+		r.fail(1)
+		r.wantOpenFor(time.Minute) // three of five
+	})
+	inBubble(t, gobreakerRatio, func(r rig) {
+		r.fail(2)
+		r.want(breaker.Closed)
+		r.fail(1)
+		r.want(breaker.Open)
+	})
+}
+
+func TestComingFromHystrix(t *testing.T) {
+	inBubble(t, hystrix, func(r rig) {
+		r.fail(9)
+		time.Sleep(time.Second)
+		r.succeed(10)
+		r.want(breaker.Closed) // 19 requests are too few
+		r.fail(1)
+		r.wantOpenFor(5 * time.Second)
+		time.Sleep(5 * time.Second)
+		r.admit() // a test that hangs has failed after Timeout
+		time.Sleep(time.Second)
+		r.reject()
+		r.wantOpenFor(5 * time.Second)
+		time.Sleep(5 * time.Second)
+		r.succeed(1)
+		r.want(breaker.Closed)
+	})
+	inBubble(t, hystrix, func(r rig) {
+		r.fail(10)
+		time.Sleep(11 * time.Second) // what is older than the window counts no more
+		r.succeed(11)
+		r.fail(9)
+		r.want(breaker.Closed)
+	})
+}
+
+func TestComingFromResilience4j(t *testing.T) {
+	inBubble(t, resilience4j, func(r rig) {
+		r.fail(50)
+		r.succeed(49)
+		r.want(breaker.Closed)
+		r.succeed(51) // the window holds the last hundred calls: no failure asks
+		r.want(breaker.Closed)
+		r.succeed(100)
+		r.fail(49)
+		r.want(breaker.Closed)
+		r.fail(1)
+		r.wantOpenFor(time.Minute)
+		time.Sleep(time.Minute)
+		var probes []*breaker.Permit
+		for range 10 {
+			probes = append(probes, r.admit())
+		}
+		r.reject()
+		for _, p := range probes {
+			p.Done(breaker.Success)
+		}
+		r.want(breaker.Closed)
+	})
+	// All of a hundred calls are slow.
+	inBubble(t, resilience4j, func(r rig) {
+		for range 100 {
+			r.want(breaker.Closed)
+			p := r.admit()
+			time.Sleep(time.Minute)
+			p.Done(breaker.Success)
+		}
+		r.want(breaker.Open)
+	})
+}
+
+func TestComingFromPolly(t *testing.T) {
+	inBubble(t, polly, func(r rig) {
+		r.succeed(90)
+		r.fail(9)
+		time.Sleep(3 * time.Second)
+		r.want(breaker.Closed)
+		r.fail(1)
+		r.wantOpenFor(5 * time.Second)
+		time.Sleep(5 * time.Second)
+		r.fail(1)
+		r.wantOpenFor(5 * time.Second)
+		time.Sleep(5 * time.Second)
+		r.succeed(1)
+		r.want(breaker.Closed)
+	})
+}
