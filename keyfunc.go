@@ -198,9 +198,11 @@ func canonicalIPv6(s string) (string, bool) {
 // canonicalName returns name in lower case, without the dot of a fully
 // qualified name, and with everything beyond ASCII escaped as in a URL.
 func canonicalName(name string) (string, bool) {
+	if !utf8.ValidString(name) {
+		return "", false
+	}
 	name = strings.TrimSuffix(strings.ToLower(name), ".")
-	if name == "" || len(name) > maxHostName || !utf8.ValidString(name) ||
-		strings.Contains("."+name+".", "..") {
+	if name == "" || len(name) > maxHostName || strings.Contains("."+name+".", "..") {
 		return "", false
 	}
 	ascii := true

@@ -1,0 +1,262 @@
+package httpbreaker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-0b728cf8/httpbreaker"
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+)
+
+func TestDefaultClassifierStatuses(t *testing.T) {
+	ignored := []int{408, 421, 425, 429, 511}
+	succeeded := []int{501, 505}
+	for code := -1; code <= 1000; code++ {
+		want := breaker.Failure
+		switch {
+		case slices.Contains(ignored, code):
+			want = breaker.Ignored
+		case code >= 100 && code < 500 || slices.Contains(succeeded, code):
+			want = breaker.Success
+		}
+		got := httpbreaker.DefaultClassifier(httpbreaker.Result{Response: &http.Response{StatusCode: code}})
+		require.Equal(t, want, got, "status %d", code)
+	}
+}
+
+// A Result may lack anything.
+func TestClassifiersTakeAnyResult(t *testing.T) {
+	classifiers := map[string]httpbreaker.Classifier{
+		"DefaultClassifier": httpbreaker.DefaultClassifier,
+		"Statuses":          httpbreaker.Statuses(nil, breaker.Success, 500),
+		"Errors":            httpbreaker.Errors(nil, breaker.Success, io.EOF),
+		"DeadlinesOver":     httpbreaker.DeadlinesOver(nil, time.Second),
+	}
+	requests := []*http.Request{nil, {}, {URL: &url.URL{}}, {URL: &url.URL{}, Header: http.Header{}}}
+	responses := []*http.Response{nil, {}}
+	errs := []error{nil, io.ErrClosedPipe, fmt.Errorf("%w", nil), errors.Join(io.ErrClosedPipe), &url.Error{}}
+	for name, classify := range classifiers {
+		for _, req := range requests {
+			for _, res := range responses {
+				for _, err := range errs {
+					require.NotPanics(t, func() { classify(httpbreaker.Result{Request: req, Response: res, Err: err}) }, name)
+				}
+			}
+		}
+		require.Equal(t, breaker.Failure, classify(httpbreaker.Result{}), "%s of neither response nor error", name)
+	}
+}
+
+func TestDefaultClassifierAnotherCircuit(t *testing.T) {
+	ctx, cancel := context.WithDeadline(context.Background(), time.Now().Add(-time.Hour))
+	defer cancel()
+	for _, err := range []error{
+		&breaker.OpenError{Key: "inner"},
+		fmt.Errorf("wrapped: %w", &breaker.OpenError{Key: "inner"}),
+		&url.Error{Err: &breaker.OpenError{}},
+	} {
+		req := newRequest(t, "GET", "http://example.com", nil)
+		assert.Equal(t, breaker.Ignored, httpbreaker.DefaultClassifier(httpbreaker.Result{Request: req, Err: err}))
+		assert.Equal(t, breaker.Ignored, httpbreaker.DefaultClassifier(httpbreaker.Result{Request: req.WithContext(ctx), Err: err}))
+	}
+}
+
+// The peer can put what it likes into an error; only net/http's own words count.
+func TestDefaultClassifierIsNotToldByThePeer(t *testing.T) {
+	req := newRequest(t, "GET", "http://example.com", nil)
+	for _, text := range []string{
+		"malformed HTTP response \"http: ContentLength=1\"",
+		"unsupported protocol scheme",
+		"context canceled",
+		"net/http: request canceled",
+		"socket: too many open files",
+	} {
+		err := fmt.Errorf("net/http: HTTP/1.x transport connection broken: %w", errors.New(text))
+		assert.Equal(t, breaker.Failure, httpbreaker.DefaultClassifier(httpbreaker.Result{Request: req, Err: err}), text)
+	}
+}
+
+// http.Client gives a round tripper that is not its own a Cancel channel and a
+// deadline, and ends both at one moment, in any order.
+func TestDefaultClassifierClientTimeout(t *testing.T) {
+	const workers, runs = 25, 20
+	tests := map[string]string{
+		"header": "",
+		"body":   "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+	}
+	for name, text := range tests {
+		t.Run(name, func(t *testing.T) {
+			var verdicts sync.Map
+			rt := httpbreaker.New(&httpbreaker.Config{
+				Base:     newBase(t),
+				Breakers: breaker.NewSet(breaker.Options{Config: breaker.Config{Mode: breaker.Disabled}}),
+				Classify: func(r httpbreaker.Result) breaker.Outcome {
+					o := httpbreaker.DefaultClassifier(r)
+					if r.Err != nil {
+						verdicts.Store(fmt.Sprint(o), r.Err)
+					}
+					return o
+				},
+			})
+			client := &http.Client{Transport: rt, Timeout: 5 * time.Millisecond}
+			addr := serveRaw(t, answer(text, hold))
+			var wg sync.WaitGroup
+			for range workers {
+				wg.Go(func() {
+					for range runs {
+						res, err := client.Get("http://" + addr)
+						if err == nil {
+							_, err = io.Copy(io.Discard, res.Body)
+							res.Body.Close()
+						}
+						assert.Error(t, err)
+					}
+				})
+			}
+			wg.Wait()
+			verdicts.Range(func(verdict, err any) bool {
+				assert.Equal(t, "failure", verdict, "%v", err)
+				return true
+			})
+			_, ok := verdicts.Load("failure")
+			assert.True(t, ok)
+		})
+	}
+}
+
+// The worst order of the two: Cancel is closed and the context knows nothing.
+func TestDefaultClassifierClientTimeoutCancelFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 500 {
+			var got breaker.Outcome
+			client := &http.Client{Timeout: time.Second, Transport: baseFunc(func(req *http.Request) (*http.Response, error) {
+				<-req.Cancel //lint:ignore SA1019 http.Client uses it
+				err := errors.New("net/http: request canceled")
+				got = httpbreaker.DefaultClassifier(httpbreaker.Result{Request: req, Err: err})
+				return nil, err
+			})}
+			_, err := client.Get("http://example.com")
+			require.Error(t, err)
+			require.Equal(t, breaker.Failure, got)
+		}
+	})
+}
+
+func TestStatuses(t *testing.T) {
+	status := func(code int) httpbreaker.Result {
+		return httpbreaker.Result{Response: &http.Response{StatusCode: code}}
+	}
+	codes := []int{500, 429}
+	classify := httpbreaker.Statuses(nil, breaker.Success, codes...)
+	codes[0] = 404 // ours by now
+	assert.Equal(t, breaker.Success, classify(status(500)))
+	assert.Equal(t, breaker.Success, classify(status(429)))
+	assert.Equal(t, breaker.Failure, classify(status(503)))
+	assert.Equal(t, breaker.Ignored, classify(status(408)))
+
+	broken := status(500)
+	broken.Err = io.ErrUnexpectedEOF
+	assert.Equal(t, breaker.Failure, classify(broken), "a body that fails is not a status")
+
+	classify = httpbreaker.Statuses(classify, breaker.Ignored, 500)
+	assert.Equal(t, breaker.Ignored, classify(status(500)), "the outermost comes first")
+	assert.Equal(t, breaker.Success, classify(status(429)))
+}
+
+func TestErrors(t *testing.T) {
+	errOurs := errors.New("ours")
+	failed := func(err error) httpbreaker.Result { return httpbreaker.Result{Err: err} }
+	targets := []error{errOurs, io.EOF}
+	classify := httpbreaker.Errors(nil, breaker.Ignored, targets...)
+	targets[0] = io.ErrClosedPipe // ours by now
+	assert.Equal(t, breaker.Ignored, classify(failed(errOurs)))
+	assert.Equal(t, breaker.Ignored, classify(failed(fmt.Errorf("wrapped: %w", io.EOF))))
+	assert.Equal(t, breaker.Failure, classify(failed(io.ErrClosedPipe)))
+	assert.Equal(t, breaker.Success, classify(httpbreaker.Result{Response: &http.Response{StatusCode: 200}}))
+}
+
+func TestDeadlinesOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		req := newRequest(t, "GET", "http://example.com", nil).WithContext(ctx)
+		after := func(d time.Duration) httpbreaker.Result {
+			return httpbreaker.Result{Request: req, Err: context.DeadlineExceeded, Duration: d}
+		}
+		classify := httpbreaker.DeadlinesOver(nil, time.Second)
+		assert.Equal(t, breaker.Failure, classify(after(time.Millisecond)), "a timeout of the base's own")
+
+		time.Sleep(time.Minute)
+		assert.Equal(t, breaker.Ignored, classify(after(0)), "not measured")
+		assert.Equal(t, breaker.Ignored, classify(after(time.Second-1)))
+		assert.Equal(t, breaker.Failure, classify(after(time.Second)))
+		assert.Equal(t, breaker.Failure, httpbreaker.DeadlinesOver(nil, 0)(after(0)))
+
+		answered := after(0)
+		answered.Response, answered.Err = &http.Response{StatusCode: 503}, nil
+		assert.Equal(t, breaker.Failure, classify(answered), "an answer is no deadline")
+
+		always := func(o breaker.Outcome) httpbreaker.Classifier {
+			return func(httpbreaker.Result) breaker.Outcome { return o }
+		}
+		assert.Equal(t, breaker.Success, httpbreaker.DeadlinesOver(always(breaker.Success), time.Second)(after(0)))
+	})
+}
+
+// What counts for a body that hangs is the whole wait, not the time to the header.
+func TestDeadlinesOverInTheBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for deadline, want := range map[time.Duration]verdicts{
+			500 * time.Millisecond: {Ignored: 1},
+			2 * time.Second:        {Failure: 1},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			rt := httpbreaker.New(&httpbreaker.Config{
+				Classify: httpbreaker.DeadlinesOver(nil, time.Second),
+				Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+					body := readerFunc(func([]byte) (int, error) {
+						<-req.Context().Done()
+						return 0, req.Context().Err()
+					})
+					return &http.Response{StatusCode: 200, Body: io.NopCloser(body), ContentLength: -1, Request: req}, nil
+				}),
+			})
+			res, err := rt.RoundTrip(newRequest(t, "GET", "http://example.com", nil).WithContext(ctx))
+			require.NoError(t, err)
+			_, err = io.ReadAll(res.Body)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Equal(t, want, verdictsOf(rt), "a deadline of %v", deadline)
+			cancel()
+		}
+	})
+}
+
+func TestClassifiersRefuseBadArguments(t *testing.T) {
+	for want, construct := range map[string]func(){
+		"httpbreaker: Statuses: codes[1] = 99; want a status code from 100 to 999":   func() { httpbreaker.Statuses(nil, breaker.Success, 200, 99) },
+		"httpbreaker: Statuses: codes[0] = 1000; want a status code from 100 to 999": func() { httpbreaker.Statuses(nil, breaker.Success, 1000) },
+		"httpbreaker: Statuses: o = Outcome(3); want Ignored, Success or Failure":    func() { httpbreaker.Statuses(nil, 3, 200) },
+		"httpbreaker: Errors: targets[1] = <nil>; want an error":                     func() { httpbreaker.Errors(nil, breaker.Success, io.EOF, nil) },
+		"httpbreaker: Errors: o = Outcome(9); want Ignored, Success or Failure":      func() { httpbreaker.Errors(nil, 9, io.EOF) },
+		"httpbreaker: DeadlinesOver: d = -1s; want zero or more":                     func() { httpbreaker.DeadlinesOver(nil, -time.Second) },
+	} {
+		assert.PanicsWithValue(t, want, construct)
+	}
+}
+
+func TestDefaultClassifierDoesNotAllocate(t *testing.T) {
+	result := httpbreaker.Result{Request: newRequest(t, "GET", "http://example.com", nil), Response: &http.Response{StatusCode: 200}}
+	assert.Zero(t, testing.AllocsPerRun(100, func() { httpbreaker.DefaultClassifier(result) }))
+}

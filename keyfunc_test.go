@@ -1,0 +1,183 @@
+package httpbreaker_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-0b728cf8/httpbreaker"
+)
+
+// byHost is the key of a URL that may not be one that can be parsed.
+func byHost(scheme, host string) string {
+	return httpbreaker.ByHost(&http.Request{URL: &url.URL{Scheme: scheme, Host: host}})
+}
+
+func TestByHost(t *testing.T) {
+	for rawURL, want := range map[string]string{
+		"https://api.example.com/x":           "api.example.com",
+		"https://api.example.com:443":         "api.example.com",
+		"https://api.example.com.":            "api.example.com",
+		"https://api.example.com.:443":        "api.example.com",
+		"https://API.Example.COM":             "api.example.com",
+		"https://api.example.com:8443":        "api.example.com:8443",
+		"https://api.example.com:80":          "api.example.com:80",
+		"http://api.example.com":              "api.example.com:80",
+		"http://api.example.com.":             "api.example.com:80",
+		"http://api.example.com:443":          "api.example.com:443",
+		"http://svc":                          "svc:80",
+		"http://svc:8080":                     "svc:8080",
+		"http://SVC:8080":                     "svc:8080",
+		"http://my_svc":                       "my_svc:80",
+		"http://h:0080":                       "h:80",
+		"http://h:":                           "h:80",
+		"http://h:0":                          "h:0",
+		"https://h:":                          "h",
+		"https://h:00443":                     "h",
+		"http://h:65535":                      "h:65535",
+		"http://h:65536":                      "!invalid",
+		"http://h:99999999999999999999":       "!invalid",
+		"https://h:65536":                     "!invalid",
+		"http://[0:0:0:0:0:0:0:1]:80":         "[::1]:80",
+		"https://[::1]":                       "[::1]",
+		"https://[::1]:443":                   "[::1]",
+		"https://[2001:DB8::1]:8443":          "[2001:db8::1]:8443",
+		"http://[::ffff:127.0.0.1]:9":         "127.0.0.1:9",
+		"https://[FE80::1%25eth0]":            "[fe80::1%eth0]",
+		"https://[fe80::1%25ETH0]:1":          "[fe80::1%ETH0]:1",
+		"http://127.0.0.1":                    "127.0.0.1:80",
+		"http://127.1":                        "127.1:80",
+		"http://bücher.example":               "b%c3%bccher.example:80",
+		"http://b%C3%BCcher.example":          "b%c3%bccher.example:80",
+		"http://BÜCHER.example":               "b%c3%bccher.example:80",
+		"http://xn--bcher-kva.example":        "xn--bcher-kva.example:80",
+		"http://user:password@Host.test:8080": "host.test:8080",
+		"http://%ff.example":                  "!invalid",
+		"s3://bucket":                         "bucket:0",
+		"s3://bucket:443":                     "bucket:443",
+		"":                                    "!invalid",
+		"/path":                               "!invalid",
+		"mailto:a@b":                          "!invalid",
+	} {
+		u, err := url.Parse(rawURL)
+		require.NoError(t, err, rawURL)
+		assert.Equal(t, want, httpbreaker.ByHost(&http.Request{URL: u}), rawURL)
+		assert.Equal(t, want, httpbreaker.ByHost(&http.Request{URL: u, Host: "other.test"}), "%s, again", rawURL)
+	}
+}
+
+func TestByHostInvalid(t *testing.T) {
+	assert.Equal(t, "!invalid", httpbreaker.ByHost(nil))
+	assert.Equal(t, "!invalid", httpbreaker.ByHost(&http.Request{}))
+	for _, host := range []string{
+		"", " ", "a b", "evil\nhost", "evil\x00", "\x1b[31m", "u:p@h", "a@b", "a/b", "a?b", "a#b", "a\\b", "a%b", "%61",
+		"!invalid", ":", ":80", ".", "..", ".a", "a..b", "a..", ".:80", "a:b", "a:-1", "a:+1", "a: 80", "a:80:80",
+		"::1", "[::1", "[]", "[", "]", "[::1]x", "[::1]80", "[127.0.0.1]", "[name]", "[::1%]", "[fe80::1%a b]", "[fe80::1%\n]",
+		"\xff", "a\xc3", strings.Repeat("a", 254), strings.Repeat("a.", 500), "a:" + strings.Repeat("9", 1000),
+	} {
+		for _, scheme := range []string{"http", "https", "", "\n"} {
+			assert.Equal(t, "!invalid", byHost(scheme, host), "%q", host)
+		}
+	}
+	assert.Equal(t, strings.Repeat("a", 253), byHost("https", strings.Repeat("a", 253)), "as long as a name can be")
+}
+
+// checkKey holds for every key that ByHost makes.
+func checkKey(t *testing.T, scheme, host string) {
+	t.Helper()
+	key := byHost(scheme, host)
+	require.NotEmpty(t, key)
+	require.LessOrEqual(t, len(key), 3*253+len("[]:65535"))
+	for _, c := range []byte(key) {
+		require.True(t, c > ' ' && c < 0x7f, "%q of %q is not printable", key, host)
+	}
+	require.Equal(t, key, byHost(scheme, host), "%q: the second time", host)
+	if key == "!invalid" {
+		return
+	}
+	if !strings.Contains(host, "%") { // but for the zone, case means nothing
+		require.Equal(t, key, byHost(scheme, asciiUpper(host)), "%q in upper case", host)
+	}
+	text := key
+	if strings.HasPrefix(key, "[") {
+		text = strings.Replace(key, "%", "%25", 1) // RFC 6874
+	}
+	u, err := url.Parse(scheme + "://" + text)
+	require.NoError(t, err, "the key of %q as the host of a URL", host)
+	require.Equal(t, key, byHost(scheme, u.Host), "the key of %q as the host of a URL", host)
+}
+
+func asciiUpper(s string) string {
+	return strings.Map(func(c rune) rune {
+		if 'a' <= c && c <= 'z' {
+			return c - 'a' + 'A'
+		}
+		return c
+	}, s)
+}
+
+func FuzzByHost(f *testing.F) {
+	for _, host := range []string{"api.example.com", "API.example.com.:0443", "bücher.example", "[::1]:80", "[fe80::1%eth0]", "a b", "h:65536", "\xff", "K.example"} {
+		f.Add(false, host)
+		f.Add(true, host)
+	}
+	f.Fuzz(func(t *testing.T, https bool, host string) {
+		checkKey(t, map[bool]string{false: "http", true: "https"}[https], host)
+	})
+}
+
+func TestByHostDoesNotAllocate(t *testing.T) {
+	for _, rawURL := range []string{
+		"https://api.example.com/x", "https://api.example.com:443", "https://api.example.com:8443",
+		"http://svc:8080", "http://svc", "http://api.example.com/x", "https://API.example.com.", "http://[::1]", "http://bücher.example",
+	} {
+		req := newRequest(t, "GET", rawURL, nil)
+		httpbreaker.ByHost(req)
+		assert.Zero(t, testing.AllocsPerRun(100, func() { httpbreaker.ByHost(req) }), rawURL)
+	}
+}
+
+// Other hosts, however many, cost no allocation but their own.
+func TestByHostFlood(t *testing.T) {
+	const hosts = 50_000
+	var wg sync.WaitGroup
+	for worker := range 4 {
+		wg.Go(func() {
+			for i := worker; i < hosts; i += 4 {
+				host := fmt.Sprintf("host-%d.example.com", i)
+				if got := byHost("http", host); got != host+":80" {
+					t.Errorf("got %q for %q", got, host)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	req := &http.Request{URL: &url.URL{Scheme: "http", Host: "late.example.com"}}
+	for range 10_000 { // comes often, so it gets in
+		httpbreaker.ByHost(req)
+	}
+	assert.Zero(t, testing.AllocsPerRun(100, func() { httpbreaker.ByHost(req) }))
+}
+
+func TestWithKey(t *testing.T) {
+	rt := httpbreaker.New(&httpbreaker.Config{
+		Base: respond(200, ""),
+		Key:  func(*http.Request) string { t.Error("Key was asked"); return "wrong" },
+	})
+	for _, key := range []string{"tenant 7", ""} {
+		ctx := httpbreaker.WithKey(httpbreaker.WithKey(context.Background(), "outer"), key)
+		res, err := rt.RoundTrip(newRequest(t, "GET", "http://example.com", nil).WithContext(ctx))
+		require.NoError(t, err)
+		res.Body.Close()
+	}
+	assert.Equal(t, 1, rt.Breakers().Len(), "the empty key has no circuit")
+	_, ok := rt.Breakers().Lookup("tenant 7")
+	assert.True(t, ok)
+}
