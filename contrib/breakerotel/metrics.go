@@ -36,15 +36,22 @@ type Options struct {
 	// negative number no bound. The SDK's own limit on the number of attribute
 	// sets applies beside it.
 	MaxKeys int
+	// Attributes are added to everything that is observed, to tell this set from
+	// another one in the same process.
+	Attributes []attribute.KeyValue
 }
 
 // Register makes the instruments that the package comment lists and observes
 // set with them at each collection, until the registration's Unregister is
 // called; nil opts are the default ones. An error is that of the meter provider;
-// then nothing is observed.
+// then nothing is observed. It panics if set is nil.
 //
-// Two sets in one process need meter providers whose resources tell them apart.
+// Two sets with the same meter provider need Options.Attributes to tell them
+// apart.
 func Register(set *breaker.Set, opts *Options) (metric.Registration, error) {
+	if set == nil {
+		panic("breakerotel: Register: set is nil")
+	}
 	if opts == nil {
 		opts = &Options{}
 	}
@@ -52,7 +59,7 @@ func Register(set *breaker.Set, opts *Options) (metric.Registration, error) {
 	if provider == nil {
 		provider = otel.GetMeterProvider()
 	}
-	o := &observer{meter: meter.New(set, opts.MaxKeys)}
+	o := &observer{meter: meter.New(set, opts.MaxKeys), common: opts.Attributes}
 	m := provider.Meter(scope)
 	instruments, err := o.instruments(m)
 	if err != nil {
@@ -62,7 +69,8 @@ func Register(set *breaker.Set, opts *Options) (metric.Registration, error) {
 }
 
 type observer struct {
-	meter *meter.Meter
+	meter  *meter.Meter
+	common []attribute.KeyValue
 
 	state, since, until                        metric.Float64ObservableGauge
 	mode                                       metric.Int64ObservableGauge
@@ -154,22 +162,24 @@ func (o *observer) observe(_ context.Context, to metric.Observer) error {
 	}
 
 	for i, n := range reading.States {
-		to.ObserveInt64(o.circuits, int64(n), attributes(stateAttribute.String(breaker.State(i).String())))
+		to.ObserveInt64(o.circuits, int64(n), o.attributes(stateAttribute.String(breaker.State(i).String())))
 	}
-	to.ObserveInt64(o.records, int64(reading.Stats.Records))
-	to.ObserveInt64(o.evictedKeys, int64(reading.Stats.Evicted))
-	to.ObserveInt64(o.demotedKeys, int64(reading.Stats.Demoted))
-	to.ObserveInt64(o.forgottenRecords, int64(reading.Stats.Forgotten))
+	none := o.attributes()
+	to.ObserveInt64(o.records, int64(reading.Stats.Records), none)
+	to.ObserveInt64(o.evictedKeys, int64(reading.Stats.Evicted), none)
+	to.ObserveInt64(o.demotedKeys, int64(reading.Stats.Demoted), none)
+	to.ObserveInt64(o.forgottenRecords, int64(reading.Stats.Forgotten), none)
 	return nil
 }
 
 // observePresent observes what only one circuit can have.
 func (o *observer) observePresent(to metric.Observer, c meter.Circuit) {
 	key := keyAttribute.String(c.Label)
-	to.ObserveFloat64(o.state, stateValue(c.State), attributes(key))
-	to.ObserveInt64(o.mode, 1, attributes(key, modeAttribute.String(c.Mode.String())))
-	observeTime(to, o.since, c.Since, attributes(key))
-	observeTime(to, o.until, c.Until, attributes(key))
+	only := o.attributes(key)
+	to.ObserveFloat64(o.state, stateValue(c.State), only)
+	to.ObserveInt64(o.mode, 1, o.attributes(key, modeAttribute.String(c.Mode.String())))
+	observeTime(to, o.since, c.Since, only)
+	observeTime(to, o.until, c.Until, only)
 }
 
 func observeTime(to metric.Observer, i metric.Float64Observable, t time.Time, of metric.MeasurementOption) {
@@ -182,13 +192,13 @@ func observeTime(to metric.Observer, i metric.Float64Observable, t time.Time, of
 func (o *observer) observeTotals(to metric.Observer, c meter.Circuit) {
 	key := keyAttribute.String(c.Label)
 	outcome := func(of breaker.Outcome) metric.MeasurementOption {
-		return attributes(key, outcomeAttribute.String(of.String()))
+		return o.attributes(key, outcomeAttribute.String(of.String()))
 	}
 	to.ObserveInt64(o.calls, int64(c.Totals.Successes), outcome(breaker.Success))
 	to.ObserveInt64(o.calls, int64(c.Totals.Failures), outcome(breaker.Failure))
 	to.ObserveInt64(o.calls, int64(c.Totals.Ignored), outcome(breaker.Ignored))
 
-	only := attributes(key)
+	only := o.attributes(key)
 	to.ObserveInt64(o.inFlight, int64(c.InFlight), only)
 	to.ObserveInt64(o.lateCalls, int64(c.Totals.Late), only)
 	to.ObserveInt64(o.slowCalls, int64(c.Totals.Slow), only)
@@ -197,8 +207,8 @@ func (o *observer) observeTotals(to metric.Observer, c meter.Circuit) {
 	to.ObserveFloat64(o.openTime, c.Totals.OpenTime.Seconds(), only)
 }
 
-func attributes(list ...attribute.KeyValue) metric.MeasurementOption {
-	return metric.WithAttributeSet(attribute.NewSet(list...))
+func (o *observer) attributes(own ...attribute.KeyValue) metric.MeasurementOption {
+	return metric.WithAttributeSet(attribute.NewSet(append(own, o.common...)...))
 }
 
 func stateValue(s breaker.State) float64 {

@@ -183,6 +183,28 @@ func TestKeysComeAndGo(t *testing.T) {
 	assert.Contains(t, strings.Join(collect(t, reader), "\n"), `[httpbreaker.key="other"] = 1`)
 }
 
+func TestTwoSetsWithOneProvider(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	for i, client := range []string{"billing", "search"} {
+		set := breaker.NewSet(breaker.Options{})
+		call(set, "host", i+1, breaker.Success)
+		_, err := breakerotel.Register(set, &breakerotel.Options{
+			MeterProvider: provider,
+			Attributes:    []attribute.KeyValue{attribute.String("client", client)},
+		})
+		require.NoError(t, err)
+	}
+	lines := collect(t, reader)
+	assert.Contains(t, lines, "httpbreaker.circuit.calls (counter, {call}) [client=billing,httpbreaker.key=host,httpbreaker.outcome=success] = 1")
+	assert.Contains(t, lines, "httpbreaker.circuit.calls (counter, {call}) [client=search,httpbreaker.key=host,httpbreaker.outcome=success] = 2")
+	assert.Contains(t, lines, "httpbreaker.set.records (up-down, {record}) [client=search] = 0")
+}
+
+func TestNoSet(t *testing.T) {
+	assert.Panics(t, func() { _, _ = breakerotel.Register(nil, nil) })
+}
+
 func TestUnregister(t *testing.T) {
 	set := breaker.NewSet(breaker.Options{})
 	call(set, "host", 1, breaker.Success)

@@ -20,13 +20,16 @@ type Options struct {
 // NewCollector returns a collector of set's metrics; nil opts are the default
 // ones. The package comment lists the metrics. The collector is safe for
 // concurrent use, may be gathered by any number of scrapers, and holds nothing
-// that must be closed.
+// that must be closed. NewCollector panics if set is nil.
 //
 // Two collectors in one registry need a label that tells them apart:
 //
 //	prometheus.WrapRegistererWith(prometheus.Labels{"client": "billing"}, reg).MustRegister(
 //		breakerprom.NewCollector(set, nil))
 func NewCollector(set *breaker.Set, opts *Options) prometheus.Collector {
+	if set == nil {
+		panic("breakerprom: NewCollector: set is nil")
+	}
 	if opts == nil {
 		opts = &Options{}
 	}

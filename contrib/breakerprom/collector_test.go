@@ -218,6 +218,10 @@ func TestConcurrentScrapes(t *testing.T) {
 	assert.Equal(t, 2, n)
 }
 
+func TestNoSet(t *testing.T) {
+	assert.Panics(t, func() { breakerprom.NewCollector(nil, nil) })
+}
+
 func TestTwoCollectorsInOneRegistry(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	for _, client := range []string{"billing", "search"} {

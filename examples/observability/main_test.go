@@ -59,6 +59,7 @@ func post(t *testing.T, url string) int {
 
 // Everything that the instructions promise works.
 func TestRun(t *testing.T) {
+	t.Parallel()
 	var out output
 	ctx, cancel := context.WithCancel(context.Background())
 	keyboard, keys := io.Pipe()
@@ -125,6 +126,7 @@ func TestRun(t *testing.T) {
 }
 
 func TestAHangingHostIsCutOffAsWell(t *testing.T) {
+	t.Parallel()
 	var out output
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
