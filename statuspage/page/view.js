@@ -1,0 +1,266 @@
+// What the page shows. Text reaches the document through textContent and
+// attributes only, so that no key can become markup.
+
+const $ = id => document.getElementById(id);
+const canControl = document.documentElement.dataset.control === 'true';
+
+// el makes an element: el('td.num', child or text, …).
+function el(spec, ...children) {
+  const [tag, ...classes] = spec.split('.');
+  const e = document.createElement(tag);
+  if (classes.length) e.className = classes.join(' ');
+  e.append(...children);
+  return e;
+}
+
+function svg(tag, attributes, ...children) {
+  const e = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [name, value] of Object.entries(attributes)) e.setAttribute(name, value);
+  e.append(...children);
+  return e;
+}
+
+const glyph = state => svg('svg', { class: 'glyph ' + state, 'aria-hidden': 'true' }, svg('use', { href: '#sw-' + state }));
+
+// The setters below write only what has changed: most rows are quiet.
+function setText(e, text) { if (e.textContent !== text) e.textContent = text; }
+function setAttr(e, name, value) { if (e.getAttribute(name) !== value) e.setAttribute(name, value); }
+
+const STATES = { 'open': 'Open', 'half-open': 'Half-open', 'closed': 'Closed' };
+const MODES = { 'observe': 'observing', 'force-open': 'forced open', 'disabled': 'disabled' };
+
+// Row is one circuit in the table.
+class Row {
+  constructor(c) {
+    this.c = c;
+    this.state = el('b');
+    this.since = el('small');
+    this.use = svg('use', {});
+    this.glyph = svg('svg', { class: 'glyph', 'aria-hidden': 'true' }, this.use);
+    this.key = el('button.key', c.label);
+    this.key.type = 'button';
+    this.key.title = c.label;
+    this.key.setAttribute('aria-expanded', 'false');
+    this.key.onclick = () => this.toggle();
+    this.mode = el('span.mode');
+    this.reason = el('small.reason');
+    this.next = el('span');
+    this.fill = el('i');
+    this.bar = el('span.countdown', this.fill);
+    this.percent = el('b');
+    this.of = el('small');
+    this.chart = new Chart();
+    this.flight = el('span');
+    [this.calls, this.perSecond] = [el('span'), el('small')];
+    [this.rejected, this.rejectedPerSecond] = [el('span'), el('small')];
+    [this.opened, this.openTime] = [el('span'), el('small')];
+
+    this.tr = el('tr',
+      cell('State', 'td.state', this.glyph, el('span.two', this.state, this.since)),
+      cell('Circuit', 'th.circuit', el('span.name', this.key, this.mode), this.reason),
+      cell('Next try', 'td.next', this.next, this.bar),
+      cell('Failure rate', 'td.rate', el('span.two', this.percent, this.of), this.chart.svg),
+      cell('In flight', 'td.num', this.flight),
+      cell('Calls', 'td.num', this.calls, this.perSecond),
+      cell('Rejected', 'td.num.rejected', this.rejected, this.rejectedPerSecond),
+      cell('Opened', 'td.num', this.opened, this.openTime));
+    this.tr.setAttribute('role', 'row');
+    if (canControl) {
+      const button = el('button.control', 'Control');
+      button.type = 'button';
+      button.setAttribute('aria-label', 'Control ' + c.label);
+      button.onclick = () => openControl(this.c);
+      this.tr.append(cell('', 'td.act', button));
+    }
+  }
+
+  update(now) {
+    const { c, c: { s } } = this;
+    setAttr(this.tr, 'data-state', s.state);
+    setAttr(this.tr, 'data-mode', s.mode);
+    setAttr(this.use, 'href', '#sw-' + s.state);
+    setText(this.state, STATES[s.state] ?? s.state);
+    setAttr(this.since, 'title', 'since ' + clockText(c.since));
+    setText(this.mode, MODES[s.mode] ?? '');
+    setText(this.reason, c.why);
+    setAttr(this.reason, 'title', c.why);
+
+    setText(this.percent, c.rate < 0 ? '–' : percent(c.rate));
+    setText(this.of, c.rate < 0 ? 'no calls' : number(s.counts.failures) + ' of ' + number(s.counts.calls));
+    this.chart.draw(c.history, now);
+    setText(this.flight, number(s.in_flight));
+    setText(this.calls, number(c.calls));
+    setText(this.perSecond, c.speed.calls);
+    setText(this.rejected, number(s.totals.rejected));
+    setText(this.rejectedPerSecond, c.speed.rejected);
+    setText(this.opened, s.totals.opened ? number(s.totals.opened) + ' ×' : '–');
+    setText(this.openTime, s.totals.opened ? duration(s.totals.open_time_ns / 1e6) : '');
+    this.tick(now);
+    if (this.detail) this.showDetail();
+  }
+
+  // tick moves what depends on the time alone.
+  tick(now) {
+    const { c, c: { s } } = this;
+    setText(this.since, 'for ' + duration(now - c.since));
+    let text = '', left = 0;
+    if (s.mode === 'force-open') text = 'when set back';
+    else if (s.state === 'half-open') text = 'probing';
+    else if (s.state === 'open' && !c.until) text = 'no time set';
+    else if (s.state === 'open' && c.until > now) {
+      left = c.until - now;
+      text = 'in ' + duration(left, true);
+    } else if (s.state === 'open') text = 'next call';
+    setText(this.next, text);
+    this.bar.hidden = left === 0;
+    if (left) this.fill.style.transform = 'scaleX(' + Math.min(1, left / Math.max(1, c.until - c.since)) + ')';
+  }
+
+  // toggle shows or hides all there is to know.
+  toggle() {
+    if (this.detail) {
+      this.detail.remove();
+      this.detail = undefined;
+    } else {
+      this.detail = el('tr.detail', this.facts());
+      this.detail.setAttribute('role', 'row');
+      this.tr.after(this.detail);
+      this.showDetail();
+    }
+    this.key.setAttribute('aria-expanded', String(!!this.detail));
+  }
+
+  facts() {
+    const link = el('a', 'JSON');
+    link.href = 'circuits/' + encodeURIComponent(this.c.key);
+    const td = cell('', 'td', el('dl'), link);
+    td.colSpan = canControl ? 9 : 8;
+    return td;
+  }
+
+  showDetail() {
+    const { c, c: { s, s: { counts, totals } } } = this;
+    const facts = {
+      'Key': c.label, 'Reason': c.why.trim() || '–', 'Mode': s.mode,
+      'Since': clockText(c.since), 'Next try': c.until ? clockText(c.until) : '–',
+      'Successes': totals.successes, 'Failures': totals.failures, 'Ignored': totals.ignored,
+      'Slow': totals.slow, 'Late': totals.late, 'Rejected': totals.rejected,
+      'In the window': `${counts.calls} calls, ${counts.failures} failed, ${counts.slow} slow`,
+      'Failed in a row': counts.consecutive_failures, 'Overdue now': counts.overdue,
+    };
+    const dl = this.detail.querySelector('dl');
+    for (const [i, [name, value]] of Object.entries(facts).entries()) {
+      if (!dl.children[i]) dl.append(el('div', el('dt', name), el('dd')));
+      setText(dl.children[i].lastChild, typeof value === 'number' ? whole.format(value) : value);
+    }
+  }
+}
+
+function cell(label, spec, ...children) {
+  const e = el(spec, ...children);
+  e.setAttribute('role', spec.startsWith('th') ? 'rowheader' : 'cell');
+  e.dataset.label = label; // shown where the table is too narrow for its head
+  return e;
+}
+
+// Chart draws a History: a bar for each slot, over the times in which the
+// circuit was not closed.
+class Chart {
+  static STEP = 2;
+  static HEIGHT = 28;
+  open = svg('path', { class: 'was-open' });
+  half = svg('path', { class: 'was-half-open' });
+  bars = svg('path', { class: 'bars' });
+  svg = svg('svg', { class: 'chart', role: 'img', width: SLOTS * Chart.STEP, height: Chart.HEIGHT }, this.open, this.half, this.bars);
+
+  draw(history, now) {
+    const { STEP, HEIGHT } = Chart;
+    let bars = '', open = '', half = '', peak = -1;
+    history.each(now, (age, rate, rank) => {
+      const x = (SLOTS - 1 - age) * STEP;
+      const column = `M${x} 0h${STEP}v${HEIGHT}h-${STEP}z`;
+      if (rank === RANK.open) open += column;
+      if (rank === RANK['half-open']) half += column;
+      if (rate === NONE) return;
+      peak = Math.max(peak, rate);
+      const y = Math.max(1, Math.round(rate / 100 * HEIGHT));
+      bars += `M${x} ${HEIGHT - y}h${STEP}v${y}h-${STEP}z`;
+    });
+    setAttr(this.open, 'd', open);
+    setAttr(this.half, 'd', half);
+    setAttr(this.bars, 'd', bars);
+    setAttr(this.svg, 'aria-label', (peak < 0 ? 'no calls seen' : 'at most ' + peak + ' %') + (open ? ', was open' : ''));
+  }
+}
+
+const rows = new Map(); // Circuit → Row, of those in the table
+
+// showRows lets the table hold just these circuits, in this order.
+function showRows(list) {
+  const body = $('rows'), now = clock.now(), focused = document.activeElement;
+  const wanted = new Set(list);
+  for (const [c, row] of rows) {
+    if (wanted.has(c)) continue;
+    row.detail?.remove();
+    row.tr.remove();
+    rows.delete(c);
+  }
+  let at = body.firstChild;
+  for (const c of list) {
+    let row = rows.get(c);
+    if (!row) rows.set(c, row = new Row(c));
+    row.update(now);
+    for (const tr of row.detail ? [row.tr, row.detail] : [row.tr]) {
+      if (tr === at) at = at.nextSibling;
+      else body.insertBefore(tr, at);
+    }
+  }
+  if (focused !== document.activeElement && body.contains(focused)) focused.focus(); // moving a row takes it away
+}
+
+// showChips writes how many circuits there are of each kind.
+function showChips(chosen) {
+  const box = $('chips');
+  for (const [name, chip] of Object.entries(CHIPS)) {
+    if (!chip.button) {
+      chip.count = el('b');
+      chip.button = el('button', chip.label + ' ', chip.count);
+      if (chip.glyph) chip.button.prepend(glyph(chip.glyph));
+      chip.button.type = 'button';
+      chip.button.dataset.chip = name;
+      box.append(chip.button);
+    }
+    let count = 0;
+    for (const c of circuits.values()) if (chip.test(c)) count++;
+    setText(chip.count, number(count));
+    setAttr(chip.button, 'aria-pressed', String(name === chosen));
+    setAttr(chip.button, 'data-none', String(count === 0));
+  }
+}
+
+// showTitle tells the state of things to whoever has another tab in front.
+function showTitle() {
+  let open = 0;
+  for (const c of circuits.values()) if (c.s.state === 'open') open++;
+  const title = document.querySelector('h1').textContent;
+  document.title = open ? `(${open} open) ${title}` : title;
+  const arm = open ? '9 21 24 7' : '9 21h14';
+  const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><g fill="none" stroke="${open ? '#d0391f' : '#3d7a63'}" stroke-width="4" stroke-linecap="round"><path d="M2 21h3M27 21h3M${arm}"/><circle cx="7" cy="21" r="2"/><circle cx="25" cy="21" r="2"/></g></svg>`;
+  setAttr($('icon'), 'href', 'data:image/svg+xml,' + encodeURIComponent(icon));
+}
+
+const VERBS = { 'open': 'opened', 'half-open': 'probing', 'closed': 'closed' };
+
+// showEvent puts an event on top of the list.
+function showEvent(state, at, key, what, notes) {
+  const name = el('button.key', visible(key));
+  name.type = 'button';
+  name.title = 'Show only ' + visible(key);
+  name.onclick = () => setFilter(visible(key));
+  const li = el('li', el('time', clockText(at)), state ? glyph(state) : el('span.glyph'),
+    el('span.what', el('span', name, ' ', el('b', what)), el('small', notes.filter(n => n.trim()).join(' · '))));
+  li.dataset.state = state;
+  const list = $('events');
+  list.prepend(li);
+  while (list.childElementCount > 200) list.lastChild.remove();
+}
