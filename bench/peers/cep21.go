@@ -41,25 +41,14 @@ type cep21 struct{ *circuit.Circuit }
 
 func (b cep21) Allow() func(sim.Answer) {
 	ctx, cancel := context.WithCancel(context.Background())
-	var cancelled bool
-	done := wrapper(func(work func() error) error {
+	return wrapper(func(work func() error) error {
+		defer cancel()
 		return b.Execute(ctx, func(context.Context) error {
 			err := work()
 			if err == context.Canceled {
-				cancelled = true
-				cancel()
+				cancel() // it asks the caller's context, not the error
 			}
 			return err
 		}, nil)
 	}).Allow()
-	if done == nil {
-		cancel()
-		return nil
-	}
-	return func(a sim.Answer) {
-		done(a)
-		if !cancelled {
-			cancel()
-		}
-	}
 }

@@ -1,8 +1,6 @@
 package peers
 
 import (
-	"context"
-	"testing/synctest"
 	"time"
 
 	"github.com/afex/hystrix-go/hystrix"
@@ -32,27 +30,16 @@ func hystrixPolicies() []*sim.Policy {
 type hystrixCommand string
 
 func (name hystrixCommand) Allow() func(sim.Answer) {
-	admitted := make(chan bool, 2)
+	admitted := make(chan struct{}, 1)
 	answer := make(chan sim.Answer, 1)
-	ctx, cancel := context.WithCancel(context.Background())
-	errs := hystrix.GoC(ctx, string(name), func(context.Context) error {
-		admitted <- true
+	errs := hystrix.Go(string(name), func() error {
+		admitted <- struct{}{}
 		return verdict(<-answer)
 	}, nil)
-	synctest.Wait()
 	select {
 	case <-admitted:
 	case <-errs:
-		cancel()
 		return nil
 	}
-	return func(a sim.Answer) {
-		if a.Fate == sim.Cancelled {
-			cancel()
-			synctest.Wait()
-		}
-		answer <- a
-		synctest.Wait()
-		cancel()
-	}
+	return func(a sim.Answer) { answer <- a }
 }

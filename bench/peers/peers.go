@@ -76,14 +76,13 @@ type none struct{}
 func (none) Allow() func(sim.Answer) { return func(sim.Answer) {} }
 
 // wrapper makes a Breaker of a library that only has a function which wraps a
-// call: one goroutine for each call, which the simulator waits for whenever it
-// has let it go on, so that nothing happens out of turn.
+// call: one goroutine for each call. Virtual time stands still until all of them
+// have come to rest, so nothing happens out of turn.
 type wrapper func(work func() error) error
 
 func (w wrapper) Allow() func(sim.Answer) {
-	admitted := make(chan bool)
-	answer := make(chan sim.Answer)
-	ended := make(chan struct{})
+	admitted := make(chan bool, 1)
+	answer := make(chan sim.Answer, 1)
 	go func() {
 		asked := false
 		_ = w(func() error {
@@ -94,13 +93,9 @@ func (w wrapper) Allow() func(sim.Answer) {
 		if !asked {
 			admitted <- false
 		}
-		close(ended)
 	}()
 	if !<-admitted {
 		return nil
 	}
-	return func(a sim.Answer) {
-		answer <- a
-		<-ended
-	}
+	return func(a sim.Answer) { answer <- a }
 }

@@ -21,9 +21,12 @@ func scenario(t *testing.T, id string) *sim.Scenario {
 
 // Each adapter must let its library see failures, reject by it and recover by it.
 func TestEveryLibraryOpensAndCloses(t *testing.T) {
-	down := *scenario(t, "S1")
-	down.Fault = [2]time.Duration{30 * time.Second, 30 * time.Second}
-	down.After = 150 * time.Second
+	perfect := func(c sim.Call) sim.Answer { return sim.Answer{After: sim.Latency(c)} }
+	down := sim.Scenario{
+		ID: "down", Traffic: sim.Traffic{Rate: 100}, Before: 20 * time.Second,
+		Fault: [2]time.Duration{30 * time.Second, 30 * time.Second}, After: 150 * time.Second,
+		Server: sim.During(perfect, sim.Refuse),
+	}
 	policies := append(All(), Ours(Defaults, breaker.Config{}, 0))
 	for _, p := range policies {
 		t.Run(p.Library+" "+p.Settings, func(t *testing.T) {

@@ -113,13 +113,14 @@ func (c *Chart) over(r *sim.Run) series {
 const (
 	panelWidth  = 2.15 * vg.Inch
 	panelHeight = 1.45 * vg.Inch
-	legend      = 0.34 * vg.Inch
 )
 
 // SVG draws c.
 func (c *Chart) SVG(w io.Writer, theme Theme) error {
 	rows := (len(c.Panels) + c.Columns - 1) / c.Columns
-	svg := vgsvg.NewWith(vgsvg.UseWH(vg.Length(c.Columns)*panelWidth, vg.Length(rows)*panelHeight+legend))
+	width, height := vg.Length(c.Columns)*panelWidth, vg.Length(rows)*panelHeight
+	legend := c.legend(theme, width, nil)
+	svg := vgsvg.NewWith(vgsvg.UseWH(width, height+legend))
 	all := draw.New(svg)
 	top := c.top()
 	grid := make([][]*plot.Plot, rows)
@@ -142,7 +143,7 @@ func (c *Chart) SVG(w io.Writer, theme Theme) error {
 			}
 		}
 	}
-	c.legend(draw.Crop(all, 0, 0, vg.Length(rows)*panelHeight, 0), theme)
+	c.legend(theme, width, &all)
 	var file bytes.Buffer
 	if _, err := svg.WriteTo(&file); err != nil {
 		return err
@@ -340,39 +341,57 @@ func between(t, lower, upper []float64) (*plotter.Polygon, error) {
 	return plotter.NewPolygon(xys)
 }
 
-func (c *Chart) legend(at draw.Canvas, theme Theme) {
-	type key struct {
-		fill color.Color
-		name string
-	}
-	var keys []key
+// key is an entry of the legend: an area or, with dashes or not, a line.
+type key struct {
+	name   string
+	color  color.Color
+	line   bool
+	dashes []vg.Length
+}
+
+func (c *Chart) keys(theme Theme) []key {
+	fault := key{name: "the fault is between these", color: theme.Fault, line: true, dashes: []vg.Length{2, 2}}
 	switch c.Kind {
-	case Requests:
-		keys = []key{{theme.Answered, "answered"}, {theme.Failed, "sent and failed"}, {theme.Rejected, "rejected by the breaker"}}
 	case InFlight:
-		keys = []key{{theme.Failed, "calls in flight"}}
+		return []key{{name: "calls in flight", color: theme.Failed}, fault}
 	case Arrivals:
-		keys = []key{{theme.Failed, "calls that reach the server, per second"}}
+		keys := []key{{name: "calls a second that reach the server", color: theme.Failed}}
+		if c.Capacity != nil {
+			keys = append(keys, key{name: "what it can do", color: theme.Text, line: true})
+		}
+		return append(keys, fault)
+	default:
+		return []key{
+			{name: "answered, a second", color: theme.Answered}, {name: "sent and failed", color: theme.Failed},
+			{name: "rejected by the breaker", color: theme.Rejected}, fault,
+		}
 	}
+}
+
+// legend lays the keys out in rows of the given width, draws them if there is a
+// canvas, and returns the height of all.
+func (c *Chart) legend(theme Theme, width vg.Length, on *draw.Canvas) vg.Length {
+	const margin, box, gap, row = 6, 14, 16, 14
 	st := style(theme, 8, false)
 	st.YAlign = draw.YCenter
-	x, y := at.Min.X+vg.Points(6), (at.Min.Y+at.Max.Y)/2
-	for _, k := range keys {
-		at.FillPolygon(k.fill, []vg.Point{{X: x, Y: y - 4}, {X: x + 12, Y: y - 4}, {X: x + 12, Y: y + 4}, {X: x, Y: y + 4}})
-		at.FillText(st, vg.Point{X: x + 16, Y: y}, k.name)
-		x += 16 + st.Width(k.name) + 16
+	x, y := vg.Length(margin), vg.Length(row)
+	for _, k := range c.keys(theme) {
+		wide := box + 4 + st.Width(k.name)
+		if x > margin && x+wide > width {
+			x, y = margin, y+row
+		}
+		if on != nil {
+			left, middle := on.Min.X+x, on.Max.Y-y+row/2
+			if k.line {
+				on.StrokeLine2(draw.LineStyle{Color: k.color, Width: 1, Dashes: k.dashes}, left, middle, left+box, middle)
+			} else {
+				on.FillPolygon(k.color, []vg.Point{
+					{X: left, Y: middle - 4}, {X: left + box, Y: middle - 4}, {X: left + box, Y: middle + 4}, {X: left, Y: middle + 4},
+				})
+			}
+			on.FillText(st, vg.Point{X: left + box + 4, Y: middle}, k.name)
+		}
+		x += wide + gap
 	}
-	line := func(dashes []vg.Length, c color.Color, name string) {
-		at.StrokeLine2(draw.LineStyle{Color: c, Width: 1, Dashes: dashes}, x, y, x+14, y)
-		at.FillText(st, vg.Point{X: x + 18, Y: y}, name)
-		x += 18 + st.Width(name) + 16
-	}
-	if c.Capacity != nil {
-		line(nil, theme.Text, "what it can do")
-	}
-	what := "requests a second over time; the fault is between the dashed lines"
-	if c.Kind != Requests {
-		what = "the fault is between the dashed lines"
-	}
-	line([]vg.Length{2, 2}, theme.Fault, what)
+	return y + row/2
 }

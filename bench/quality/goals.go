@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/seed-0b728cf8/httpbreaker/bench/peers"
+	"github.com/seed-0b728cf8/httpbreaker/bench/sim"
 )
 
 // goal is a figure that the defaults (or the settings that the manual suggests
@@ -44,7 +45,7 @@ var goals = []goal{
 // met reports whether v is good enough. Figures of short runs are rough: slack
 // widens the limit by that share.
 func (g goal) met(v, slack float64) bool {
-	if measure(g.measure).higher {
+	if sim.MeasureOf(g.measure).Higher {
 		return v >= g.limit*(1-slack)
 	}
 	return v <= g.limit*(1+slack)
@@ -70,10 +71,10 @@ func check(w io.Writer, f Figures, slack float64) bool {
 		if f[g.scenario] == nil {
 			continue
 		}
-		m := measure(g.measure)
+		m := sim.MeasureOf(g.measure)
 		v, settings := f.ours(g)
 		sign, verdict := "≤", ""
-		if m.higher {
+		if m.Higher {
 			sign = "≥"
 		}
 		if !g.met(v, slack) {

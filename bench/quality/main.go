@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -37,6 +38,7 @@ func main() {
 	flag.BoolVar(&o.keep, "keep", false, "take the peers' figures from the last run: they depend on nothing of ours but package sim")
 	flag.BoolVar(&o.page, "page", false, "write the page anew from the figures of the last run")
 	flag.Parse()
+	debug.SetGCPercent(400) // the runs make much garbage and keep little
 	sim.Main(func(t *testing.T) int {
 		if err := run(t, o, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, "quality:", err)
@@ -153,14 +155,14 @@ func printFigures(out io.Writer, scenarios []*sim.Scenario, f Figures, base brea
 		tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		fmt.Fprintf(tw, "%s %s", s.ID, s.Title)
 		for _, id := range shown[s.ID] {
-			fmt.Fprint(tw, "\t", measure(id).Title)
+			fmt.Fprint(tw, "\t", sim.MeasureOf(id).Title)
 		}
 		fmt.Fprintln(tw)
 		for _, p := range policiesFor(s.ID, base, onlyOurs) {
 			name := policyName(p)
 			fmt.Fprint(tw, name)
 			for _, id := range shown[s.ID] {
-				fmt.Fprint(tw, "\t", measure(id).Text(float64(f[s.ID][name][id])))
+				fmt.Fprint(tw, "\t", sim.MeasureOf(id).Text(float64(f[s.ID][name][id])))
 			}
 			fmt.Fprintln(tw)
 		}

@@ -77,11 +77,12 @@ func (r *Report) page() ([]byte, error) {
 		"goals":    r.goals,
 		"table":    r.table,
 		"plot":     picture,
-		"measures": func() []Measure { return measures },
+		"measures": func() []sim.Measure { return sim.Measures },
 		"policies": func() []*sim.Policy { return peers.All() },
 		"version":  func(p *sim.Policy) string { return r.version(p) },
 		"scenario": scenario,
 		"rank":     r.rank,
+		"remark":   func(id string) string { return remarks[id] },
 	}
 	t, err := template.New("page").Funcs(funcs).Parse(pageTemplate)
 	if err != nil {
@@ -93,6 +94,9 @@ func (r *Report) page() ([]byte, error) {
 	}
 	return page.Bytes(), nil
 }
+
+// Stories are all scenarios, for the template.
+func (r *Report) Stories() []*sim.Scenario { return sim.Scenarios() }
 
 func scenario(id string) (*sim.Scenario, error) {
 	for _, s := range sim.Scenarios() {
@@ -115,7 +119,7 @@ func (r *Report) version(p *sim.Policy) string {
 // fig is one figure, for use within prose.
 func (r *Report) fig(scenario, policy, id string) (string, error) {
 	v, err := r.Figures.get(scenario, policy, id)
-	return measure(id).Text(v), err
+	return sim.MeasureOf(id).Text(v), err
 }
 
 // column is one of the overview.
@@ -173,10 +177,10 @@ func (r *Report) overview() string {
 	for _, name := range rows {
 		fmt.Fprintf(&s, "| %s |", name)
 		for _, c := range columns {
-			m, v := measure(c.measure), value(c, name)
+			m, v := sim.MeasureOf(c.measure), value(c, name)
 			best := true
 			for _, other := range rows {
-				if other != noBreaker && m.better(value(c, other), v) {
+				if other != noBreaker && m.Better(value(c, other), v) {
 					best = false
 				}
 			}
@@ -194,25 +198,14 @@ func bold(text string, yes bool) string {
 	return text
 }
 
-// better reports whether a reads better than b: figures that look alike are.
-func (m *Measure) better(a, b float64) bool {
-	if m.Text(a) == m.Text(b) {
-		return false
-	}
-	if m.higher {
-		return a > b
-	}
-	return a < b
-}
-
 func (r *Report) goals() string {
 	var s strings.Builder
 	s.WriteString("| scenario | what | goal | reached | |\n|---|---|--:|--:|---|\n")
 	for _, g := range goals {
-		m := measure(g.measure)
+		m := sim.MeasureOf(g.measure)
 		v, name := r.Figures.ours(g)
 		verdict, sign := "", "≤"
-		if m.higher {
+		if m.Higher {
 			sign = "≥"
 		}
 		if !g.met(v, 0) {
@@ -235,7 +228,7 @@ func (r *Report) table(id string) (string, error) {
 	var s strings.Builder
 	s.WriteString("| |")
 	for _, m := range shown[id] {
-		fmt.Fprintf(&s, " %s |", measure(m).Title)
+		fmt.Fprintf(&s, " %s |", sim.MeasureOf(m).Title)
 	}
 	s.WriteString("\n|---|" + strings.Repeat("--:|", len(shown[id])) + "\n")
 	for _, p := range policiesShown(id) {
@@ -258,7 +251,7 @@ func (r *Report) table(id string) (string, error) {
 
 // rank says who is best in a scenario by its telling measure, and where ours are.
 func (r *Report) rank(id string) string {
-	m := measure(shown[id][0])
+	m := sim.MeasureOf(shown[id][0])
 	best, ours := 0.0, 0.0
 	var leaders []string
 	oursTitle := ""
@@ -269,12 +262,12 @@ func (r *Report) rank(id string) string {
 		name := policyName(p)
 		v := float64(r.Figures[id][name][m.ID])
 		if p.Library == oursName {
-			if oursTitle == "" || m.better(v, ours) {
+			if oursTitle == "" || m.Better(v, ours) {
 				ours, oursTitle = v, name
 			}
 		}
 		switch {
-		case leaders == nil || m.better(v, best):
+		case leaders == nil || m.Better(v, best):
 			best, leaders = v, []string{name}
 		case m.Text(v) == m.Text(best):
 			leaders = append(leaders, name)
@@ -282,7 +275,7 @@ func (r *Report) rank(id string) string {
 	}
 	before := 0
 	for _, p := range policiesShown(id) {
-		if p.Library != noBreaker && p.Library != oursName && m.better(float64(r.Figures[id][policyName(p)][m.ID]), ours) {
+		if p.Library != noBreaker && p.Library != oursName && m.Better(float64(r.Figures[id][policyName(p)][m.ID]), ours) {
 			before++
 		}
 	}
@@ -299,8 +292,11 @@ func (r *Report) rank(id string) string {
 		m.Title, m.Text(best), strings.Join(leaders, "; "), m.Text(ours), before)
 }
 
-// picture embeds the plot of a scenario.
+// picture embeds the plot of a scenario, if it has one.
 func picture(id string) (string, error) {
+	if _, ok := drawn[id]; !ok {
+		return "", nil
+	}
 	s, err := scenario(id)
 	if err != nil {
 		return "", err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,7 +71,7 @@ func draw(docs string, s *sim.Scenario, runs map[string]*sim.Run) error {
 		if p.Settings == suited {
 			title += ", " + suited
 		}
-		chart.Panels = append(chart.Panels, plots.Panel{Title: title, Note: note(s.ID, run), Ours: p.Library == oursName, Run: run})
+		chart.Panels = append(chart.Panels, plots.Panel{Title: title, Note: sim.Note(run, shown[s.ID]...), Ours: p.Library == oursName, Run: run})
 		if s.ID == "S7" {
 			chart.Capacity = sim.QueueCapacity(run.FaultLength)
 		}
@@ -90,22 +89,4 @@ func draw(docs string, s *sim.Scenario, runs map[string]*sim.Run) error {
 		}
 	}
 	return nil
-}
-
-// note is the telling figures of one run.
-func note(id string, run *sim.Run) string {
-	var parts []string
-	for _, m := range shown[id] {
-		m := measure(m)
-		v := m.Over([]*sim.Run{run})
-		if m.note == "" || len(parts) == 2 || math.IsNaN(v) {
-			continue
-		}
-		if m.ID == "recover" && math.IsInf(v, 1) {
-			parts = append(parts, "never back")
-			continue
-		}
-		parts = append(parts, strings.Replace(m.note, "%", m.Text(v), 1))
-	}
-	return strings.Join(parts, ", ")
 }

@@ -46,7 +46,7 @@ func over(t *testing.T, id, measured string, config breaker.Config) float64 {
 		jobs = append(jobs, sim.Job{Scenario: s, Policy: peers.Ours(changed, config, 0), Seed: uint64(seed) + 1})
 	}
 	sim.RunAll(t, jobs, func(_ sim.Job, r *sim.Run) { runs = append(runs, r) })
-	return measure(measured).Over(runs)
+	return sim.MeasureOf(measured).Over(runs)
 }
 
 // Bugs put in on purpose must show in the figures, or the figures are worth nothing.

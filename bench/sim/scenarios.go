@@ -6,12 +6,12 @@ import (
 )
 
 const (
-	before = 30 * time.Second
-	after  = 120 * time.Second
+	before = 20 * time.Second
+	after  = 90 * time.Second
 )
 
 // about2min is the length of most faults.
-var about2min = [2]time.Duration{60 * time.Second, 240 * time.Second}
+var about2min = [2]time.Duration{60 * time.Second, 150 * time.Second}
 
 // Scenarios returns all scenarios, in order.
 func Scenarios() []*Scenario {
@@ -19,8 +19,8 @@ func Scenarios() []*Scenario {
 	return []*Scenario{
 		{
 			ID: "S0", Title: "Healthy",
-			About:   "Nothing is wrong: 100 calls a second, 0.5 % errors, for 10 minutes. A breaker should be invisible.",
-			Traffic: busy, Before: 10 * time.Minute, Server: always(Healthy),
+			About:   "Nothing is wrong: 100 calls a second, 0.5 % errors, for 5 minutes. A breaker should be invisible.",
+			Traffic: busy, Before: 5 * time.Minute, Server: always(Healthy),
 		},
 		{
 			ID: "S0b", Title: "Healthy, 2 % errors",
@@ -116,7 +116,7 @@ func Scenarios() []*Scenario {
 			About: "50 clients send 200 calls a second to a server that can do 260, time out after 1 s and retry twice, 50 ms later. " +
 				"The server is down for 20 to 45 s and comes back cold: 40 % of its capacity, all of it 30 s later.",
 			Traffic: Traffic{Rate: 200}, Clients: 50, Timeout: time.Second, Retries: 2, RetryPause: 50 * time.Millisecond,
-			Before: before, Fault: [2]time.Duration{20 * time.Second, 45 * time.Second}, After: 180 * time.Second,
+			Before: before, Fault: [2]time.Duration{20 * time.Second, 45 * time.Second}, After: 120 * time.Second,
 			Server: func(_ *rand.Rand, start, end time.Duration) Server {
 				return &queue{start: start, end: end}
 			},
@@ -136,7 +136,7 @@ func Scenarios() []*Scenario {
 		{
 			ID: "S10", Title: "Impatient callers",
 			About:   "Half of the callers hang up after 20 ms. The server is well, but for 10 s to 30 s in which it is down.",
-			Traffic: busy, Before: 2 * time.Minute, Fault: [2]time.Duration{10 * time.Second, 30 * time.Second}, After: after,
+			Traffic: busy, Before: time.Minute, Fault: [2]time.Duration{10 * time.Second, 30 * time.Second}, After: after,
 			Server: func(_ *rand.Rand, start, end time.Duration) Server {
 				return ServerFunc(func(c Call) Answer {
 					if c.At >= start && c.At < end {

@@ -40,20 +40,40 @@ func Refuse(Call) Answer { return Answer{Fate: Failed, After: time.Millisecond} 
 // Hang never answers.
 func Hang(Call) Answer { return Answer{Fate: OK, After: math.MaxInt64 / 2} }
 
-// during makes a server that is ordinary but for the fault.
-func during(fault func(Call) Answer) func(*rand.Rand, time.Duration, time.Duration) Server {
+// A Maker makes the server of one run, with a fault from start to end.
+type Maker = func(rng *rand.Rand, start, end time.Duration) Server
+
+// During makes a server that answers by fault during the fault, else by healthy.
+func During(healthy, fault func(Call) Answer) Maker {
 	return func(_ *rand.Rand, start, end time.Duration) Server {
 		return ServerFunc(func(c Call) Answer {
 			if c.At >= start && c.At < end {
 				return fault(c)
 			}
-			return Healthy(c)
+			return healthy(c)
 		})
 	}
 }
 
-// always makes a server that answers as fault says from first to last.
-func always(answer func(Call) Answer) func(*rand.Rand, time.Duration, time.Duration) Server {
+// Flapping makes a server that is down and healthy in turn during the fault,
+// beginning with down.
+func Flapping(healthy func(Call) Answer, down, up time.Duration) Maker {
+	return func(_ *rand.Rand, start, end time.Duration) Server {
+		return ServerFunc(func(c Call) Answer {
+			if c.At >= start && c.At < end && (c.At-start)%(down+up) < down {
+				return Refuse(c)
+			}
+			return healthy(c)
+		})
+	}
+}
+
+func during(fault func(Call) Answer) Maker { return During(Healthy, fault) }
+
+func flapping(down, up time.Duration) Maker { return Flapping(Healthy, down, up) }
+
+// always makes a server that answers as answer says from first to last.
+func always(answer func(Call) Answer) Maker {
 	return func(*rand.Rand, time.Duration, time.Duration) Server { return ServerFunc(answer) }
 }
 
@@ -61,20 +81,8 @@ func errors(share float64) func(Call) Answer {
 	return func(c Call) Answer { return Ordinary(c, share) }
 }
 
-// flapping is down and up in turn, beginning with down.
-func flapping(down, up time.Duration) func(*rand.Rand, time.Duration, time.Duration) Server {
-	return func(_ *rand.Rand, start, end time.Duration) Server {
-		return ServerFunc(func(c Call) Answer {
-			if c.At >= start && c.At < end && (c.At-start)%(down+up) < down {
-				return Refuse(c)
-			}
-			return Healthy(c)
-		})
-	}
-}
-
 // lostConnection fails, at one moment, all calls that are in flight then.
-func lostConnection(median time.Duration) func(*rand.Rand, time.Duration, time.Duration) Server {
+func lostConnection(median time.Duration) Maker {
 	return func(rng *rand.Rand, start, _ time.Duration) Server {
 		lost := start + time.Duration(rng.Float64()*float64(time.Second))
 		return ServerFunc(func(c Call) Answer {

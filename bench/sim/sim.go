@@ -106,8 +106,7 @@ type Scenario struct {
 	Retries       int              // further attempts after a failure or rejection …
 	RetryPause    time.Duration    // … each after so long
 
-	// Server makes the server of one run. The fault is from start to end.
-	Server func(rng *rand.Rand, start, end time.Duration) Server
+	Server Maker
 }
 
 // FaultLength is how long the fault is with that seed.
