@@ -21,15 +21,11 @@ func (b *Breaker) effective() State {
 // open opens the circuit for as long as the rules say.
 func (b *Breaker) open(at int64, reason string) {
 	r := b.rules.Load()
-	spread := 1.0
-	if r.Jitter > 0 {
-		spread += r.Jitter * (2*rand.Float64() - 1)
-	}
-	jittered := func(d time.Duration) int64 { return after(at, time.Duration(float64(d)*spread)) }
-	g := gate{until: jittered(backoff(r.OpenFor, r.MaxOpenFor, b.level))}
+	spread := max(0, r.Jitter) * (2*rand.Float64() - 1)
+	g := gate{until: after(at, jittered(backoff(r.OpenFor, r.MaxOpenFor, b.level), spread))}
 	g.early = g.until
 	if r.BusyCalls > 0 {
-		g.early, g.busy = jittered(r.OpenFor), b.rejected.Load()+uint64(r.BusyCalls)
+		g.early, g.busy = after(at, jittered(r.OpenFor, spread)), b.rejected.Load()+uint64(r.BusyCalls)
 	}
 	if b.level < math.MaxUint8 {
 		b.level++
@@ -48,6 +44,15 @@ func backoff(d, limit time.Duration, level uint8) time.Duration {
 	return d
 }
 
+// jittered returns d, longer by that share of it, which may be negative.
+func jittered(d time.Duration, spread float64) time.Duration {
+	more := spread * float64(d)
+	if more >= float64(math.MaxInt64-d) {
+		return math.MaxInt64
+	}
+	return d + time.Duration(more)
+}
+
 // after returns t + d, or never if that cannot be told.
 func after(t int64, d time.Duration) int64 {
 	if int64(d) > never-t {
@@ -62,11 +67,17 @@ func (b *Breaker) openFor(at int64, d time.Duration, reason string) {
 	b.openUntil(at, gate{until: until, early: until}, reason)
 }
 
-// openAtLeast does the same, unless it is open for longer.
+// openAtLeast does the same, but for no less than it is open already.
 func (b *Breaker) openAtLeast(at int64, d time.Duration, reason string) {
-	if b.state != Open || after(at, d) > b.phase.early {
-		b.openFor(at, d, reason)
+	g := gate{until: after(at, d), early: after(at, d)}
+	if b.state == Open {
+		was := b.phase.gate
+		if g.early <= was.early {
+			return
+		}
+		g.until, g.busy = max(g.until, was.until), was.busy
 	}
+	b.openUntil(at, g, reason)
 }
 
 func (b *Breaker) openUntil(at int64, g gate, reason string) {
