@@ -16,10 +16,13 @@ import (
 // Close may be called from different goroutines.
 type watchedBody struct {
 	io.ReadCloser // the body as Base returned it
+	t             *Transport
 	permit        breaker.Permit
-	classify      Classifier
-	result        Result    // as of the header
-	start         time.Time // of the round trip; zero if nobody wants to know
+	req           *http.Request
+	res           *http.Response
+	upload        *requestBody
+	start         time.Duration // by t.clock
+	headerAfter   time.Duration
 	settled       atomic.Bool
 }
 
@@ -36,7 +39,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 // is as good as the end, unless it was the context that made him stop.
 func (b *watchedBody) Close() error {
 	err := io.EOF
-	if ctx := b.result.Request.Context(); ctx.Err() != nil {
+	if ctx := b.req.Context(); ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	b.settle(err)
@@ -54,12 +57,11 @@ func (b *watchedBody) settle(err error) {
 		return
 	}
 	defer b.permit.Done(breaker.Ignored) // counts only if classify panics
-	r := b.result
-	r.Err = err
-	if !b.start.IsZero() {
-		r.waited = time.Since(b.start)
+	r := Result{
+		Request: b.req, Response: b.res, Err: err, body: b.upload,
+		Duration: b.headerAfter, waited: b.t.clock() - b.start,
 	}
-	switch outcome := b.classify(r); outcome {
+	switch outcome := b.t.cfg.Classify(r); outcome {
 	case breaker.Failure:
 		b.permit.Fail(err)
 	default:
@@ -83,7 +85,11 @@ func hasBody(req *http.Request, res *http.Response) bool {
 // isEventStream looks at the media type and leaves its parameters aside.
 func isEventStream(h http.Header) bool {
 	const mediaType = "text/event-stream"
-	s := h.Get("Content-Type")
+	field := h["Content-Type"] // faster than Get, which net/http does not need
+	if len(field) == 0 {
+		return false
+	}
+	s := field[0]
 	if len(s) < len(mediaType) || !strings.EqualFold(s[:len(mediaType)], mediaType) {
 		return false
 	}

@@ -304,7 +304,8 @@ func TestContextIsTheCallersOwn(t *testing.T) {
 	const size = 4 << 20
 	h := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, size)) }
 	eachProtocol(t, h, func(t *testing.T, p peer) {
-		ctx := context.WithValue(t.Context(), "key", "value") //nolint:staticcheck // any context
+		type contextKey struct{}
+		ctx := context.WithValue(t.Context(), contextKey{}, "value")
 		rt := httpbreaker.New(&httpbreaker.Config{Base: baseFunc(func(req *http.Request) (*http.Response, error) {
 			assert.Equal(t, ctx, req.Context())
 			return p.base.RoundTrip(req)

@@ -123,6 +123,7 @@ type Transport struct {
 	init  sync.Once // fills in what cfg leaves open
 	cfg   Config
 	timed bool // somebody reads Result.Duration
+	epoch time.Time
 }
 
 var _ http.RoundTripper = (*Transport)(nil)
@@ -150,6 +151,7 @@ func New(cfg *Config) *Transport {
 
 func (t *Transport) setDefaults() {
 	t.timed = t.cfg.Classify != nil || t.cfg.FallbackOnFailure
+	t.epoch = time.Now()
 	if t.cfg.Base == nil {
 		t.cfg.Base = cleanhttp.DefaultPooledTransport()
 	}
@@ -185,11 +187,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return t.instead(Result{Request: req, Err: err})
 	}
-	result, outcome := t.send(req, permit)
-	if outcome == breaker.Failure && t.cfg.FallbackOnFailure {
-		return t.instead(result)
-	}
-	return result.Response, result.Err
+	return t.send(req, permit)
 }
 
 // breaker returns the breaker that req has to ask; nil means none.
@@ -216,33 +214,30 @@ func (t *Transport) breaker(req *http.Request) *breaker.Breaker {
 
 // send makes the round trip for which permit was given and judges it. The permit ends
 // here, or goes on to the response's body and ends with that.
-func (t *Transport) send(req *http.Request, permit breaker.Permit) (result Result, outcome breaker.Outcome) {
+func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Response, error) {
+	var res *http.Response
 	settled := false
 	defer func() {
 		if !settled { // a panic or runtime.Goexit, in Base or in Classify
 			permit.Done(breaker.Ignored)
-			closeResponse(result.Response)
+			closeResponse(res)
 		}
 	}()
 
-	var start time.Time
-	if t.timed {
-		start = time.Now()
-	}
+	start := t.clock()
 	sent, upload := trackUpload(req)
 	res, err := t.cfg.Base.RoundTrip(sent)
-	if res != nil && res.Request == sent {
-		res.Request = req
-	}
-	if res != nil && err != nil {
-		closeResponse(res) // one or the other: http.Client would leak it
-		res = nil
-	}
-	result = Result{Request: req, Response: res, Err: err, body: upload}
-	if t.timed {
-		result.Duration = time.Since(start)
+	if res != nil {
+		if res.Request == sent {
+			res.Request = req
+		}
+		if err != nil { // one or the other: http.Client would leak it
+			closeResponse(res)
+			res = nil
+		}
 	}
 
+	result := Result{Request: req, Response: res, Err: err, Duration: t.clock() - start, body: upload}
 	outcome, shutFor := t.judge(result)
 	switch {
 	case shutFor > 0:
@@ -251,12 +246,28 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (result Resul
 		permit.Fail(cause(result))
 	case outcome == breaker.Success && !t.cfg.HeadersOnly && !permit.Probe() && hasBody(req, res):
 		permit.Answered()
-		res.Body = &watchedBody{ReadCloser: res.Body, permit: permit, classify: t.cfg.Classify, result: result, start: start}
+		res.Body = &watchedBody{
+			ReadCloser: res.Body, t: t, permit: permit,
+			req: req, res: res, upload: upload, start: start, headerAfter: result.Duration,
+		}
 	default:
 		permit.Done(outcome)
 	}
 	settled = true
-	return result, outcome
+
+	if outcome == breaker.Failure && t.cfg.FallbackOnFailure {
+		return t.instead(result)
+	}
+	return res, err
+}
+
+// clock is the time since the Transport was first used, or zero if nobody wants to know
+// how long anything took.
+func (t *Transport) clock() time.Duration {
+	if !t.timed {
+		return 0
+	}
+	return time.Since(t.epoch)
 }
 
 // judge says what a round trip means and, if it asks us to keep away by Retry-After,
