@@ -125,7 +125,7 @@ func (s *screen) stateChanged(t breaker.Transition) {
 	defer s.mu.Unlock()
 	why := t.Reason
 	if t.To == breaker.HalfOpen {
-		why = "one request goes through, as a probe"
+		why = "one probe goes through"
 	}
 	s.event(bold+colours[t.To], "circuit of prices %v → %v: %s", t.From, t.To, why)
 	if t.To == breaker.Closed {
