@@ -2,7 +2,7 @@
 // other Go libraries, and none. It runs the Go benchmarks of the directory
 // above, prints the medians, and writes docs/speed.md.
 //
-//	cd bench && go run ./speed
+//	go run ./bench/speed
 //
 // The benchmarks run as often as -count says, all of them once in each round, so
 // that what else the machine does hits all alike. A ratio is taken within each
@@ -78,7 +78,7 @@ func run(count int, benchtime time.Duration, short bool, only, out string) error
 			}
 		}
 	}
-	page := write(all, host, count, benchtime, command())
+	page := write(all, host, count, benchtime, command(), only == "")
 	if out == "" {
 		fmt.Print(page)
 		return nil
@@ -89,7 +89,7 @@ func run(count int, benchtime time.Duration, short bool, only, out string) error
 
 // command is how this was called.
 func command() string {
-	return strings.Join(append([]string{"go run ./speed"}, os.Args[1:]...), " ")
+	return strings.Join(append([]string{"go run ./bench/speed"}, os.Args[1:]...), " ")
 }
 
 // benchDir returns the directory of the benchmarks, from anywhere in the
@@ -97,7 +97,7 @@ func command() string {
 func benchDir() (string, error) {
 	text, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
 	if err != nil {
-		return "", fmt.Errorf("finding %s: %w (call this in the directory bench)", module, err)
+		return "", fmt.Errorf("finding %s: %w (call this inside the repository)", module, err)
 	}
 	dir := strings.TrimSpace(string(text))
 	if _, err := os.Stat(filepath.Join(dir, "speed")); errors.Is(err, fs.ErrNotExist) {

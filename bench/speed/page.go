@@ -13,19 +13,19 @@ import (
 )
 
 // write returns the page in Markdown.
-func write(r results, h host, count int, benchtime time.Duration, command string) string {
+func write(r results, h host, count int, benchtime time.Duration, command string, whole bool) string {
 	p := &page{r: r}
 	p.line("<!-- Written by bench/speed. Do not edit. -->")
 	p.line("# Speed")
 	p.line("")
 	p.line("What circuit breakers cost, measured on the code of the libraries themselves, in one run:")
 	p.line("")
-	p.line("    cd bench && %s", command)
+	p.line("    %s", command)
 	p.line("")
 	p.line("%s, %d cores, %s, %s/%s, %s. Load of the machine from 0 (idle) to %d (all cores busy) and beyond: %s when it began, %s at the end, this benchmark included.",
 		h.cpu, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, h.began.Format("2006-01-02"), runtime.NumCPU(), h.load, loadAverage())
 	p.line("")
-	p.line("Each figure is the median of %d rounds of %v, with the range of the middle half of the rounds behind it. A round runs all benchmarks once. Times are the CPU time of the process for one call, GC included, as that does not depend on what else the machine does; with two cores, both call at once, and what they pay for getting in each other's way is in it. A ratio is taken within each round: smaller than 1 is cheaper.", count, benchtime)
+	p.line("Each figure is the median of %d rounds, with the range of their middle half behind it. A round runs every benchmark once, for about %v. Times are the CPU time of the process for one call, GC included, as that does not depend on what else the machine does; with two cores, both call at once, and what they pay for getting in each other's way is in it. A ratio is taken within each round: smaller than 1 is cheaper.", count, benchtime)
 	p.line("")
 	p.line("Rows in bold are this project's.")
 	p.goals()
@@ -43,7 +43,9 @@ func write(r results, h host, count int, benchtime time.Duration, command string
 	p.memory()
 	p.newKey()
 	p.server()
-	p.settings()
+	if whole {
+		p.settings()
+	}
 	return p.String()
 }
 
@@ -82,7 +84,11 @@ func (p *page) goals() {
 func (p *page) breakers(bench, title, about string) {
 	var rows []row
 	for _, s := range subjects.Breakers {
-		rows = append(rows, row{bench + "/" + s.Name, s.Title, s.Module})
+		label := s.Title
+		if s.NoWindow && s.Module != "" {
+			label += " (keeps no window of time)"
+		}
+		rows = append(rows, row{bench + "/" + s.Name, label, s.Module})
 	}
 	p.times(title, about, bench+"/"+subjects.Baseline, rows)
 }
@@ -198,7 +204,7 @@ func moduleVersions() map[string]string {
 	versions := map[string]string{}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {
-			if versions[m.Path] = m.Version; m.Replace != nil {
+			if versions[m.Path] = m.Version; m.Replace != nil || m.Version == "(devel)" {
 				versions[m.Path] = "this one"
 			}
 		}

@@ -21,6 +21,7 @@ import (
 	handy "github.com/streadway/handy/breaker"
 	gozero "github.com/zeromicro/go-zero/core/breaker"
 	"github.com/zeromicro/go-zero/core/logx"
+	"github.com/zeromicro/go-zero/core/stat"
 	"resty.dev/v3"
 
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
@@ -290,7 +291,6 @@ var Breakers = []Breaker{
 		Name: "go-zero", Title: "zeromicro/go-zero", Module: "github.com/zeromicro/go-zero",
 		Settings: "rejects by chance, by what failed in a rolling 10 s with 40 buckets: nothing can be set; Do",
 		New: func() Calls {
-			logx.Disable()
 			b := gozero.NewBreaker()
 			return func(n int, ok bool) (through int) {
 				call := outcome(ok)
@@ -316,6 +316,11 @@ var Breakers = []Breaker{
 			}
 		},
 	},
+}
+
+func init() {
+	logx.Disable()    // go-zero logs every circuit that opens,
+	stat.DisableLog() // and every minute how the process does
 }
 
 func newOurs(cfg breaker.Config) Calls {

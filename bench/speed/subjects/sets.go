@@ -9,7 +9,6 @@ import (
 	rubyist "github.com/rubyist/circuitbreaker"
 	"github.com/sony/gobreaker/v2"
 	gozero "github.com/zeromicro/go-zero/core/breaker"
-	"github.com/zeromicro/go-zero/core/logx"
 
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
 )
@@ -140,7 +139,6 @@ var Sets = []Set{
 		Name: "go-zero", Title: "zeromicro/go-zero, GetBreaker", Module: "github.com/zeromicro/go-zero",
 		About: "global; unbounded",
 		New: func() KeyedCalls {
-			logx.Disable()
 			return func(n int, keys *Keys, ok bool) (through int) {
 				call := outcome(ok)
 				for range n {
