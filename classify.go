@@ -149,7 +149,7 @@ func giveUp(req *http.Request) waiting {
 		return deadlinePassed
 	}
 	select {
-	case <-req.Cancel: //nolint:staticcheck // deprecated, and how http.Client.Timeout works
+	case <-req.Cancel: //lint:ignore SA1019 http.Client.Timeout works by it
 		return cancelled
 	default:
 		return stillWaiting
