@@ -227,14 +227,12 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 	start := t.clock()
 	sent, upload := trackUpload(req)
 	res, err := t.cfg.Base.RoundTrip(sent)
-	if res != nil {
-		if res.Request == sent {
-			res.Request = req
-		}
-		if err != nil { // one or the other: http.Client would leak it
-			closeResponse(res)
-			res = nil
-		}
+	if sent != req && res != nil && res.Request == sent {
+		res.Request = req
+	}
+	if err != nil && res != nil { // one or the other: http.Client would leak it
+		closeResponse(res)
+		res = nil
 	}
 
 	result := Result{Request: req, Response: res, Err: err, Duration: t.clock() - start, body: upload}
