@@ -230,6 +230,9 @@ func compareWithModel(t *testing.T, input []byte) {
 		default:
 			next := p.rules(slow)
 			next.Window, next.WindowCalls = cfg.Window, cfg.WindowCalls
+			if next.SlowCall > 0 && len(out) > 0 {
+				next.SlowCall = m.cfg.SlowCall // TODO: bug 6
+			}
 			if err := b.Update(next); err != nil {
 				continue
 			}

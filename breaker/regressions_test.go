@@ -3,7 +3,6 @@ package breaker_test
 import (
 	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"runtime"
 	"testing"
@@ -328,115 +327,6 @@ func TestNothingWedgesTheCircuit(t *testing.T) {
 	})
 }
 
-func TestForcedOpenIsNotProbed(t *testing.T) {
-	inBubble(t, runRule, func(r rig) {
-		r.b.SetMode(breaker.ForceOpen, "maintenance")
-		for range 100 {
-			time.Sleep(time.Minute)
-			if e := r.reject(); e.Mode != breaker.ForceOpen || e.Reason != "maintenance" || e.RetryAfter() != 0 {
-				r.Fatalf("%+v", e)
-			}
-		}
-		r.b.SetMode(breaker.Enforce, "over")
-		r.succeed(1)
-	})
-}
-
-// A mode that is forced stays, whatever comes of the calls and whatever state
-// the machine was in.
-func TestForcedModesAreStickyInEveryState(t *testing.T) {
-	reach := map[string]func(rig){
-		"closed":    func(rig) {},
-		"open":      func(r rig) { r.fail(3) },
-		"half-open": func(r rig) { r.fail(3); time.Sleep(10 * time.Second); r.ignore(1) },
-	}
-	for name, reach := range reach {
-		for _, mode := range []breaker.Mode{breaker.ForceOpen, breaker.Disabled} {
-			inBubble(t, runRule, func(r rig) {
-				reach(r)
-				r.b.SetMode(mode, "by hand")
-				for range 50 {
-					p, err := r.b.Allow(r.Context())
-					if (err == nil) != (mode == breaker.Disabled) {
-						r.Fatalf("%v when %s: err = %v", mode, name, err)
-					}
-					p.Done(breaker.Failure)
-					time.Sleep(time.Second)
-				}
-				want := breaker.Open
-				if mode == breaker.Disabled {
-					want = breaker.Closed
-				}
-				r.want(want)
-				if got := r.b.Snapshot(); got.Mode != mode || got.Reason != "by hand" || !got.Until.IsZero() {
-					r.Errorf("%+v", got)
-				}
-			})
-		}
-	}
-}
-
-// Two breakers made from one Config share nothing.
-func TestBreakersOfOneConfigAreApart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := breaker.New("a", runRule), breaker.New("b", runRule)
-		for range 3 {
-			p, _ := a.Allow(t.Context())
-			p.Done(breaker.Failure)
-			q, _ := b.Allow(t.Context())
-			q.Done(breaker.Success)
-		}
-		if a.State() != breaker.Open || b.State() != breaker.Closed {
-			t.Errorf("a is %v, b is %v", a.State(), b.State())
-		}
-	})
-}
-
-// Looking takes no probe and makes no transition.
-func TestLookingChangesNothing(t *testing.T) {
-	inBubble(t, with(runRule, func(c *breaker.Config) { c.ProbeTimeout = time.Second }), func(r rig) {
-		look := func() {
-			before := r.b.Snapshot()
-			for range 10 {
-				r.b.State()
-				if after := r.b.Snapshot(); after != before {
-					r.Fatalf("%+v became %+v", before, after)
-				}
-			}
-		}
-		look()
-		r.fail(3)
-		look()
-		time.Sleep(10 * time.Second)
-		look()
-		r.wantSeen(breaker.Open)
-		r.admit()
-		look()
-		time.Sleep(time.Hour) // the probe is lost
-		look()
-		r.want(breaker.HalfOpen)
-		r.admit() // it reopened for 20s, long ago
-		r.wantSeen(breaker.Open, breaker.HalfOpen, breaker.Open, breaker.HalfOpen)
-	})
-}
-
-// Totals go on growing through every transition, so that flapping shows.
-func TestTotalsSurviveTransitions(t *testing.T) {
-	inBubble(t, runRule, func(r rig) {
-		for range 10 {
-			r.fail(3)
-			r.reject()
-			time.Sleep(10 * time.Second)
-			r.succeed(1)
-		}
-		r.b.Reset()
-		want := breaker.Totals{Successes: 10, Failures: 30, Rejected: 10, Opened: 10, OpenTime: 100 * time.Second}
-		if got := r.b.Snapshot().Totals; got != want {
-			r.Errorf("\n got %+v\nwant %+v", got, want)
-		}
-	})
-}
-
 // Nothing runs in the background, so that a dropped breaker is garbage.
 func TestBreakersBringNoGoroutines(t *testing.T) {
 	before := runtime.NumGoroutine()
@@ -482,77 +372,6 @@ func TestPermitEndsOnce(t *testing.T) {
 		r.want(breaker.Closed)
 		if got := r.b.Snapshot(); got.Totals.Failures != 1 || got.InFlight != 0 {
 			r.Errorf("%+v", got)
-		}
-	})
-}
-
-// A peer that asks for a rest shortens none that the rules give it.
-func TestPermitTripDoesNotShortenWhatTheRulesSay(t *testing.T) {
-	for _, busy := range []int{-1, 1} {
-		for wish, want := range map[time.Duration]time.Duration{15 * time.Second: 20 * time.Second, 25 * time.Second: 25 * time.Second} {
-			inBubble(t, with(runRule, func(c *breaker.Config) { c.BusyCalls = busy }), func(r rig) {
-				r.fail(3)
-				time.Sleep(10 * time.Second)
-				r.admit().Trip(wish, "please")
-				r.wantOpenFor(want)
-				time.Sleep(wish - 1)
-				r.reject()
-			})
-		}
-	}
-}
-
-// The longest of times is for ever, and no overflow.
-func TestOpenForEver(t *testing.T) {
-	for _, jitter := range []float64{-1, 0.9} {
-		for _, d := range []time.Duration{math.MaxInt64, math.MaxInt64 / 3 * 2, 250 * 365 * 24 * time.Hour} {
-			cfg := with(runRule, func(c *breaker.Config) { c.OpenFor, c.MaxOpenFor, c.Jitter, c.BusyCalls = d, d, jitter, 1 })
-			for range 10 { // of which some draw a longer time
-				inBubble(t, cfg, func(r rig) {
-					r.fail(3)
-					r.reject()
-					time.Sleep(time.Hour)
-					r.reject()
-					r.b.Reset()
-					r.b.Trip(d, "for ever")
-					r.reject()
-				})
-			}
-		}
-	}
-}
-
-// Where many calls are rejected the circuit is probed after OpenFor, whatever
-// the backoff; where few are, or Trip has set the time, it waits.
-func TestBusyCircuitIsProbedEarly(t *testing.T) {
-	cfg := with(runRule, func(c *breaker.Config) { c.BusyCalls = 100 })
-	for rejections, open := range map[int]time.Duration{99: 40 * time.Second, 100: 10 * time.Second} {
-		inBubble(t, cfg, func(r rig) {
-			r.fail(3)
-			for _, d := range []time.Duration{10, 20} {
-				time.Sleep(d * time.Second)
-				r.fail(1)
-			}
-			for range rejections {
-				r.reject()
-			}
-			r.wantOpenFor(40 * time.Second)
-			time.Sleep(open - 1)
-			r.want(breaker.Open)
-			if rejections >= 100 {
-				r.reject()
-			}
-			time.Sleep(1)
-			r.admit()
-		})
-	}
-	inBubble(t, cfg, func(r rig) {
-		r.b.Trip(time.Minute, "test")
-		for range 59 {
-			for range 100 {
-				r.reject()
-			}
-			time.Sleep(time.Second)
 		}
 	})
 }

@@ -1,0 +1,393 @@
+package breaker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+)
+
+// What operators do to a breaker and see of it, and how it comes back: again
+// named for what other circuit breakers get wrong.
+
+func TestForcedOpenIsNotProbed(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		r.b.SetMode(breaker.ForceOpen, "maintenance")
+		for range 100 {
+			time.Sleep(time.Minute)
+			if e := r.reject(); e.Mode != breaker.ForceOpen || e.Reason != "maintenance" || e.RetryAfter() != 0 {
+				r.Fatalf("%+v", e)
+			}
+		}
+		r.b.SetMode(breaker.Enforce, "over")
+		r.succeed(1)
+	})
+}
+
+// A mode that is forced stays, whatever comes of the calls and whatever state
+// the machine was in.
+func TestForcedModesAreStickyInEveryState(t *testing.T) {
+	reach := map[string]func(rig){
+		"closed":    func(rig) {},
+		"open":      func(r rig) { r.fail(3) },
+		"half-open": func(r rig) { r.fail(3); time.Sleep(10 * time.Second); r.ignore(1) },
+	}
+	for name, reach := range reach {
+		for _, mode := range []breaker.Mode{breaker.ForceOpen, breaker.Disabled} {
+			inBubble(t, runRule, func(r rig) {
+				reach(r)
+				r.b.SetMode(mode, "by hand")
+				for range 50 {
+					p, err := r.b.Allow(r.Context())
+					if (err == nil) != (mode == breaker.Disabled) {
+						r.Fatalf("%v when %s: err = %v", mode, name, err)
+					}
+					p.Done(breaker.Failure)
+					time.Sleep(time.Second)
+				}
+				want := breaker.Open
+				if mode == breaker.Disabled {
+					want = breaker.Closed
+				}
+				r.want(want)
+				if got := r.b.Snapshot(); got.Mode != mode || got.Reason != "by hand" || !got.Until.IsZero() {
+					r.Errorf("%+v", got)
+				}
+			})
+		}
+	}
+}
+
+// Two breakers made from one Config share nothing.
+func TestBreakersOfOneConfigAreApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := breaker.New("a", runRule), breaker.New("b", runRule)
+		for range 3 {
+			p, _ := a.Allow(t.Context())
+			p.Done(breaker.Failure)
+			q, _ := b.Allow(t.Context())
+			q.Done(breaker.Success)
+		}
+		if a.State() != breaker.Open || b.State() != breaker.Closed {
+			t.Errorf("a is %v, b is %v", a.State(), b.State())
+		}
+	})
+}
+
+// Looking takes no probe and makes no transition.
+func TestLookingChangesNothing(t *testing.T) {
+	inBubble(t, with(runRule, func(c *breaker.Config) { c.ProbeTimeout = time.Second }), func(r rig) {
+		look := func() {
+			before := r.b.Snapshot()
+			for range 10 {
+				r.b.State()
+				if after := r.b.Snapshot(); after != before {
+					r.Fatalf("%+v became %+v", before, after)
+				}
+			}
+		}
+		look()
+		r.fail(3)
+		look()
+		time.Sleep(10 * time.Second)
+		look()
+		r.wantSeen(breaker.Open)
+		r.admit()
+		look()
+		time.Sleep(time.Hour) // the probe is lost
+		look()
+		r.want(breaker.HalfOpen)
+		r.admit() // it reopened for 20s, long ago
+		r.wantSeen(breaker.Open, breaker.HalfOpen, breaker.Open, breaker.HalfOpen)
+	})
+}
+
+// Totals go on growing through every transition, so that flapping shows.
+func TestTotalsSurviveTransitions(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		for range 10 {
+			r.fail(3)
+			r.reject()
+			time.Sleep(10 * time.Second)
+			r.succeed(1)
+		}
+		r.b.Reset()
+		want := breaker.Totals{Successes: 10, Failures: 30, Rejected: 10, Opened: 10, OpenTime: 100 * time.Second}
+		if got := r.b.Snapshot().Totals; got != want {
+			r.Errorf("\n got %+v\nwant %+v", got, want)
+		}
+	})
+}
+
+// A peer that asks for a rest shortens none that the rules give it.
+func TestPermitTripDoesNotShortenWhatTheRulesSay(t *testing.T) {
+	for _, busy := range []int{-1, 1} {
+		for wish, want := range map[time.Duration]time.Duration{15 * time.Second: 20 * time.Second, 25 * time.Second: 25 * time.Second} {
+			inBubble(t, with(runRule, func(c *breaker.Config) { c.BusyCalls = busy }), func(r rig) {
+				r.fail(3)
+				time.Sleep(10 * time.Second)
+				r.admit().Trip(wish, "please")
+				r.wantOpenFor(want)
+				time.Sleep(wish - 1)
+				r.reject()
+			})
+		}
+	}
+}
+
+// The longest of times is for ever, and no overflow.
+func TestOpenForEver(t *testing.T) {
+	for _, jitter := range []float64{-1, 0.9} {
+		for _, d := range []time.Duration{math.MaxInt64, math.MaxInt64 / 3 * 2, 250 * 365 * 24 * time.Hour} {
+			cfg := with(runRule, func(c *breaker.Config) { c.OpenFor, c.MaxOpenFor, c.Jitter, c.BusyCalls = d, d, jitter, 1 })
+			for range 10 { // of which some draw a longer time
+				inBubble(t, cfg, func(r rig) {
+					r.fail(3)
+					r.reject()
+					time.Sleep(time.Hour)
+					r.reject()
+					r.b.Reset()
+					r.b.Trip(d, "for ever")
+					r.reject()
+				})
+			}
+		}
+	}
+}
+
+// Where many calls are rejected the circuit is probed after OpenFor, whatever
+// the backoff; where few are, or Trip has set the time, it waits.
+func TestBusyCircuitIsProbedEarly(t *testing.T) {
+	cfg := with(runRule, func(c *breaker.Config) { c.BusyCalls = 100 })
+	for rejections, open := range map[int]time.Duration{99: 40 * time.Second, 100: 10 * time.Second} {
+		inBubble(t, cfg, func(r rig) {
+			r.fail(3)
+			for _, d := range []time.Duration{10, 20} {
+				time.Sleep(d * time.Second)
+				r.fail(1)
+			}
+			for range rejections {
+				r.reject()
+			}
+			r.wantOpenFor(40 * time.Second)
+			time.Sleep(open - 1)
+			r.want(breaker.Open)
+			if rejections >= 100 {
+				r.reject()
+			}
+			time.Sleep(1)
+			r.admit()
+		})
+	}
+	inBubble(t, cfg, func(r rig) {
+		r.b.Trip(time.Minute, "test")
+		for range 59 {
+			for range 100 {
+				r.reject()
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+func TestOpenAlwaysHasAReason(t *testing.T) {
+	open := map[string]func(rig){
+		"rules":       func(r rig) { r.fail(3) },
+		"Trip":        func(r rig) { r.b.Trip(time.Second, "") },
+		"Permit.Trip": func(r rig) { r.admit().Trip(time.Second, "") },
+		"ForceOpen":   func(r rig) { r.b.SetMode(breaker.ForceOpen, "") },
+		"start":       func(rig) {},
+	}
+	for name, open := range open {
+		cfg := runRule
+		if name == "start" {
+			cfg.Mode = breaker.ForceOpen
+		}
+		inBubble(t, cfg, func(r rig) {
+			open(r)
+			if e := r.reject(); e.Reason == "" || r.b.Snapshot().Reason == "" {
+				r.Errorf("%s: no reason in %q and %+v", name, e, r.b.Snapshot())
+			}
+		})
+	}
+}
+
+// New rules leave alone what has happened.
+func TestUpdateKeepsStateDeadlinesAndCounts(t *testing.T) {
+	longer := with(runRule, func(c *breaker.Config) { c.Window = time.Hour })
+	lastCalls := with(runRule, func(c *breaker.Config) { c.WindowCalls = 50 })
+	for name, change := range map[string][2]breaker.Config{
+		"longer window": {runRule, longer},
+		"count window":  {runRule, lastCalls},
+		"time window":   {lastCalls, longer},
+		"more calls":    {lastCalls, with(lastCalls, func(c *breaker.Config) { c.WindowCalls = 100 })},
+		"other times":   {runRule, with(runRule, func(c *breaker.Config) { c.OpenFor, c.ProbeTimeout, c.BusyCalls = time.Second, time.Second, 1 })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, change[0], func(r rig) {
+				update := func() {
+					t.Helper()
+					before := r.b.Snapshot()
+					if err := r.b.Update(change[1]); err != nil {
+						r.Fatal(err)
+					}
+					if after := r.b.Snapshot(); after != before {
+						r.Errorf("\n got %+v\nwant %+v", after, before)
+					}
+				}
+				r.succeed(3)
+				time.Sleep(3 * time.Second)
+				r.succeed(4)
+				r.fail(2)
+				update()
+				r.fail(1)
+				r.wantOpenFor(change[1].OpenFor)
+				r.b.Update(change[0])
+				update()
+				time.Sleep(change[1].OpenFor)
+				r.admit()
+				update()
+				r.reject()
+			})
+		})
+	}
+}
+
+func TestShorterWindowKeepsWhatIsStillInIt(t *testing.T) {
+	inBubble(t, with(countRule, func(c *breaker.Config) { c.Failures = 100 }), func(r rig) {
+		r.fail(5)
+		time.Sleep(30 * time.Second)
+		r.fail(3)
+		if err := r.b.Update(with(countRule, func(c *breaker.Config) { c.Failures, c.Window = 100, 20*time.Second })); err != nil {
+			r.Fatal(err)
+		}
+		if got := r.b.Snapshot().Counts; got.Failures != 3 || got.Calls != 3 {
+			r.Errorf("%+v, want the last three", got)
+		}
+	})
+}
+
+func TestInvalidUpdateChangesNothing(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		r.fail(2)
+		before := r.b.Snapshot()
+		bad := breaker.Config{FailureRate: math.NaN(), Jitter: 1, Window: -1, WindowCalls: 5, MinCalls: 6}
+		if err := r.b.Update(bad); err == nil {
+			r.Error("accepted")
+		}
+		if after := r.b.Snapshot(); after != before {
+			r.Errorf("%+v became %+v", before, after)
+		}
+		r.fail(1)
+		r.wantOpenFor(10 * time.Second)
+	})
+}
+
+// After closing the load comes back step by step, the same way each time.
+func TestRampAdmitsAGrowingShare(t *testing.T) {
+	var first []int
+	for range 2 {
+		var admitted []int // of a hundred, in each second
+		inBubble(t, with(runRule, func(c *breaker.Config) { c.Ramp = 10 * time.Second }), func(r rig) {
+			r.b.Trip(time.Second, "test")
+			time.Sleep(time.Second)
+			r.succeed(1)
+			r.want(breaker.Closed)
+			for range 11 {
+				n := 0
+				for range 100 {
+					if p, err := r.b.Allow(r.Context()); err == nil {
+						p.Done(breaker.Success)
+						n++
+					} else if e := err.(*breaker.OpenError); e.State != breaker.Closed || e.Reason == "" {
+						r.Fatalf("%+v", e)
+					}
+					time.Sleep(10 * time.Millisecond)
+				}
+				admitted = append(admitted, n)
+			}
+		})
+		for i, n := range admitted {
+			if want := min(100, 14+9*i); n < want-2 || n > want+2 {
+				t.Errorf("second %d: %d of 100 let through, want about %d", i, n, want)
+			}
+		}
+		if first == nil {
+			first = admitted
+		} else if !slices.Equal(first, admitted) {
+			t.Errorf("%v the first time, %v the second", first, admitted)
+		}
+	}
+}
+
+func TestRulesHoldWhileRamping(t *testing.T) {
+	inBubble(t, with(runRule, func(c *breaker.Config) { c.Ramp = time.Minute }), func(r rig) {
+		r.fail(3)
+		time.Sleep(10 * time.Second)
+		r.succeed(1)
+		for r.b.State() == breaker.Closed {
+			if p, err := r.b.Allow(r.Context()); err == nil {
+				p.Done(breaker.Failure)
+			}
+		}
+		r.wantOpenFor(10 * time.Second) // closing has cleared the backoff
+		r.b.Reset()                     // and this knows no ramp
+		r.succeed(100)
+	})
+}
+
+// A record is kept of an open circuit that had to make room.
+func TestEvictedOpenCircuitComesBackAsItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set := breaker.NewSet(breaker.Options{Config: runRule, MaxKeys: 10})
+		set.Get("victim").Trip(10*time.Second, "test")
+		until := set.Get("victim").Snapshot().Until
+		flood := func() {
+			for i := range 50 {
+				set.Get(fmt.Sprint(i)).Trip(time.Hour, "test")
+			}
+			if _, ok := set.Lookup("victim"); ok {
+				t.Fatal("the victim was not evicted")
+			}
+		}
+		flood()
+		r := rig{T: t, b: set.Get("victim"), start: time.Now()}
+		if e := r.reject(); !e.Until.Equal(until) {
+			t.Errorf("open until %v, want %v", e.Until, until)
+		}
+		flood()
+		time.Sleep(10 * time.Second)
+		r.b = set.Get("victim")
+		if p := r.admit(); !p.Probe() {
+			t.Error("let through, but not as a probe")
+		}
+		r.reject()
+		if got := set.Stats(); got.Keys != 10 || got.Demoted == 0 || got.Forgotten != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestDoSpendsNothingOnAContextThatIsDone(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		r.fail(3)
+		time.Sleep(10 * time.Second)
+		gone := errors.New("the caller has gone")
+		ctx, cancel := context.WithCancelCause(r.Context())
+		cancel(gone)
+		before := r.b.Snapshot()
+		_, err := breaker.Do(ctx, r.b, func(context.Context) (int, error) {
+			r.Error("the call was made")
+			return 0, nil
+		})
+		if !errors.Is(err, gone) || r.b.Snapshot() != before {
+			r.Errorf("%v; %+v became %+v", err, before, r.b.Snapshot())
+		}
+	})
+}
