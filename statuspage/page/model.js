@@ -51,7 +51,7 @@ const RANK = { 'open': 0, 'half-open': 1, 'closed': 2 };
 
 class Circuit {
   history = new History();
-  speed = { calls: '', rejected: '' };
+  speed = { calls: 0, rejected: 0 }; // per second
 
   constructor(key) {
     this.key = key;
@@ -62,8 +62,8 @@ class Circuit {
   take(s, now) {
     const calls = s.totals.successes + s.totals.failures + s.totals.ignored + s.totals.late;
     if (this.s && now > this.at) {
-      const perSecond = n => n > 0 ? number(Math.ceil(n * 1000 / (now - this.at))) + ' /s' : '';
-      this.speed = { calls: perSecond(calls - this.calls), rejected: perSecond(s.totals.rejected - this.s.totals.rejected) };
+      const seconds = (now - this.at) / 1000;
+      this.speed = { calls: (calls - this.calls) / seconds, rejected: (s.totals.rejected - this.s.totals.rejected) / seconds };
     }
     this.s = s;
     this.at = now;
@@ -87,6 +87,7 @@ class Circuit {
   }
 
   matches(words) {
+    if (!words.length) return true;
     const text = (this.label + ' ' + this.why + ' ' + this.s.mode).toLowerCase();
     return words.every(w => text.includes(w));
   }
@@ -151,6 +152,8 @@ function visible(text) {
 const whole = new Intl.NumberFormat('en');
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 const number = n => n < 100000 ? whole.format(n) : compact.format(n);
+
+const perSecond = n => n > 0 ? number(Math.ceil(n)) + ' /s' : '';
 
 // Two units at most; tenths only where they tell something.
 function duration(ms, tenths) {

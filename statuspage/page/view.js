@@ -90,9 +90,9 @@ class Row {
     this.chart.draw(c.history, now);
     setText(this.flight, number(s.in_flight));
     setText(this.calls, number(c.calls));
-    setText(this.perSecond, c.speed.calls);
+    setText(this.perSecond, perSecond(c.speed.calls));
     setText(this.rejected, number(s.totals.rejected));
-    setText(this.rejectedPerSecond, c.speed.rejected);
+    setText(this.rejectedPerSecond, perSecond(c.speed.rejected));
     setText(this.opened, s.totals.opened ? number(s.totals.opened) + ' ×' : '–');
     setText(this.openTime, s.totals.opened ? duration(s.totals.open_time_ns / 1e6) : '');
     this.tick(now);
