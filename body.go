@@ -1,7 +1,6 @@
 package httpbreaker
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -28,43 +27,45 @@ type watchedBody struct {
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		b.settle(err)
+	if err != nil && b.claim() {
+		b.ended(err)
 	}
 	return n, err
 }
 
-// Close settles first: it makes a Read that is still waiting fail, and that error
-// means nothing. A caller who has seen enough says nothing against the host, so this
-// is as good as the end, unless it was the context that made him stop.
+// Close decides first: it makes a Read that is still waiting fail, and that error means
+// nothing. A caller who has seen enough says nothing against the host, so this is as good
+// as the end. In a context that is done it is no verdict: it may come long after the last
+// byte that was asked for, when the deadline was spent on something else. A Read that
+// waited in vain has said so itself.
 func (b *watchedBody) Close() error {
-	err := io.EOF
-	if ctx := b.req.Context(); ctx.Err() != nil {
-		err = context.Cause(ctx)
+	if b.claim() {
+		outcome := breaker.Success
+		if b.req.Context().Err() != nil {
+			outcome = breaker.Ignored
+		}
+		b.permit.Done(outcome)
 	}
-	b.settle(err)
 	return b.ReadCloser.Close()
 }
 
-// settle ends the permit according to the body's first error; later ones only follow
-// from it.
-func (b *watchedBody) settle(err error) {
-	if b.settled.Swap(true) {
-		return
-	}
+// claim reports whether it is the caller who ends the permit.
+func (b *watchedBody) claim() bool { return !b.settled.Load() && !b.settled.Swap(true) }
+
+// ended ends the permit by the body's first error; later ones only follow from it.
+func (b *watchedBody) ended(err error) {
 	if err == io.EOF {
 		b.permit.Done(breaker.Success)
 		return
 	}
-	defer b.permit.Done(breaker.Ignored) // counts only if classify panics
-	r := Result{
+	defer b.permit.Done(breaker.Ignored) // counts only if Classify panics
+	outcome := b.t.cfg.Classify(Result{
 		Request: b.req, Response: b.res, Err: err, body: b.upload,
 		Duration: b.headerAfter, waited: b.t.clock() - b.start,
-	}
-	switch outcome := b.t.cfg.Classify(r); outcome {
-	case breaker.Failure:
+	})
+	if outcome == breaker.Failure {
 		b.permit.Fail(err)
-	default:
+	} else {
 		b.permit.Done(outcome)
 	}
 }

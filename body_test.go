@@ -271,6 +271,24 @@ func TestDeadlineInABodyCountsAllTheTimeItHad(t *testing.T) {
 	})
 }
 
+// A handler calls one service, reads its answer without looking for the end, and then
+// waits for another one until its own deadline. Closing the first answer on the way out
+// must not convict the first service.
+func TestCloseAfterADeadlineConvictsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: bodyOf(200, newSpyBody("{}"))})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
+		require.NoError(t, err)
+		_, err = io.ReadFull(res.Body, make([]byte, 2))
+		require.NoError(t, err)
+		<-ctx.Done() // the other service
+		require.NoError(t, res.Body.Close())
+		assert.Equal(t, verdicts{Ignored: 1}, verdictsOf(rt))
+	})
+}
+
 func TestClassifierThatPanicsAtABody(t *testing.T) {
 	rt := httpbreaker.New(&httpbreaker.Config{
 		Base: bodyOf(200, brokenBody("", errReset)),
