@@ -3,7 +3,6 @@ package httpbreaker_test
 import (
 	"io"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/seed-0b728cf8/httpbreaker"
@@ -29,44 +28,58 @@ type constantBody struct{}
 func (*constantBody) Read([]byte) (int, error) { return 0, io.EOF }
 func (*constantBody) Close() error             { return nil }
 
-func BenchmarkRoundTrip(b *testing.B) {
+// roundTrips are what a round trip may allocate.
+func roundTrips() []roundTrip {
 	header := http.Header{"Content-Type": {"application/json"}}
 	noBody := http.Response{StatusCode: 204, Header: header, Body: http.NoBody}
 	withBody := http.Response{StatusCode: 200, Header: header, ContentLength: 100}
-	for _, bm := range []struct {
-		name     string
-		url      string
-		cfg      httpbreaker.Config
-		response http.Response
-		allocs   float64
-	}{
-		{"no body", "https://api.example.com/v1", httpbreaker.Config{}, noBody, 0},
-		{"no body, no port", "http://api.example.com/v1", httpbreaker.Config{}, noBody, 0},
-		{"headers only", "https://api.example.com/v1", httpbreaker.Config{HeadersOnly: true}, withBody, 0},
-		{"watched body", "https://api.example.com/v1", httpbreaker.Config{}, withBody, 1},
-	} {
-		b.Run(strings.ReplaceAll(bm.name, " ", "-"), func(b *testing.B) {
-			bm.cfg.Base = &constantBase{res: bm.response}
-			t := httpbreaker.New(&bm.cfg)
-			req, err := http.NewRequest("GET", bm.url, nil)
-			if err != nil {
-				b.Fatal(err)
-			}
-			buf := make([]byte, 512)
-			roundTrip := func() {
-				res, err := t.RoundTrip(req)
-				if err != nil {
-					b.Fatal(err)
-				}
-				_, _ = res.Body.Read(buf)
-				_ = res.Body.Close()
-			}
-			if got := testing.AllocsPerRun(100, roundTrip); got > bm.allocs {
-				b.Errorf("%v allocations per round trip; want at most %v", got, bm.allocs)
-			}
+	return []roundTrip{
+		{"no-body", "https://api.example.com/v1", httpbreaker.Config{}, noBody, 0},
+		{"no-port", "http://api.example.com/v1", httpbreaker.Config{}, noBody, 0},
+		{"headers-only", "https://api.example.com/v1", httpbreaker.Config{HeadersOnly: true}, withBody, 0},
+		{"watched-body", "https://api.example.com/v1", httpbreaker.Config{}, withBody, 1},
+	}
+}
+
+type roundTrip struct {
+	name     string
+	url      string
+	cfg      httpbreaker.Config
+	response http.Response
+	allocs   float64
+}
+
+// prepare returns a function that makes the round trip.
+func (r roundTrip) prepare(t testing.TB) func() {
+	r.cfg.Base = &constantBase{res: r.response}
+	rt := httpbreaker.New(&r.cfg)
+	req := newRequest(t, "GET", r.url, nil)
+	buf := make([]byte, 512)
+	return func() {
+		res, err := rt.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = res.Body.Read(buf)
+		_ = res.Body.Close()
+	}
+}
+
+func TestRoundTripAllocations(t *testing.T) {
+	for _, r := range roundTrips() {
+		if got := testing.AllocsPerRun(100, r.prepare(t)); got > r.allocs {
+			t.Errorf("%s: %v allocations; want at most %v", r.name, got, r.allocs)
+		}
+	}
+}
+
+func BenchmarkRoundTrip(b *testing.B) {
+	for _, r := range roundTrips() {
+		b.Run(r.name, func(b *testing.B) {
+			send := r.prepare(b)
 			b.ReportAllocs()
 			for b.Loop() {
-				roundTrip()
+				send()
 			}
 		})
 	}
