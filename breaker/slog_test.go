@@ -6,9 +6,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // textLogger returns a logger without times, and what it has written.
@@ -120,4 +122,32 @@ func TestLogHooksConcurrently(t *testing.T) {
 	wg.Wait()
 	assert.Equal(t, 4*50, strings.Count(out.String(), `msg="circuit rejected calls"`))
 	assert.Equal(t, 4*50, strings.Count(out.String(), "rejected=1 opened=1"))
+}
+
+// An outage of a real breaker: three records for its transitions and one for
+// all that it rejected.
+func TestLogHooksOnABreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, out := textLogger()
+		b := New("a", Config{ConsecutiveFailures: 2, ConsecutiveSpan: -1, OpenFor: 10 * time.Second, Jitter: -1}, LogHooks(logger))
+		for range 1000 {
+			if p, err := b.Allow(t.Context()); err == nil {
+				p.Done(Failure)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(10 * time.Second)
+		p, err := b.Allow(t.Context())
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		p.Done(Success)
+
+		got := lines(out)
+		require.Len(t, got, 4)
+		assert.Contains(t, got[0], `level=WARN msg="circuit open" key=a from=closed to=open reason="2 calls in a row failed`)
+		assert.Contains(t, got[0], "open_for=10s")
+		assert.Contains(t, got[1], `level=INFO msg="circuit half-open"`)
+		assert.Contains(t, got[2], `level=INFO msg="circuit closed"`)
+		assert.Contains(t, got[3], `msg="circuit rejected calls" key=a rejected=998 opened=1 open_duration=11.999s`)
+	})
 }
