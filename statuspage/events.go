@@ -82,13 +82,7 @@ func (f *feed) resume(lastEventID string) uint64 {
 	return f.next - min(f.next, keptEvents)
 }
 
-// stream answers GET events, after the text/event-stream of the HTML standard:
-// first the events that are kept (those after Last-Event-ID), then new ones as
-// they come. Its events are
-//
-//	transition  breaker.Transition
-//	control     what an operator did: key, at, action, mode, reason
-//	lost        {"lost": 12}: this reader was too slow for so many events
+// stream answers GET events, as the package comment says.
 func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx holds events back otherwise

@@ -25,7 +25,7 @@ func TestPagePolicyMatchesPage(t *testing.T) {
 	w := get(New(newSet(), nil), "/")
 	policy := w.Header().Get("Content-Security-Policy")
 	for tag, directive := range map[string]string{"script": "script-src", "style": "style-src"} {
-		text := regexp.MustCompile(`(?s)<` + tag + `>(.*?)</` + tag + `>`).FindAllStringSubmatch(w.Body.String(), -1)
+		text := regexp.MustCompile(`(?s)<`+tag+`>(.*?)</`+tag+`>`).FindAllStringSubmatch(w.Body.String(), -1)
 		require.Len(t, text, 1, tag)
 		sum := sha256.Sum256([]byte(text[0][1]))
 		assert.Contains(t, policy, directive+" 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"';")

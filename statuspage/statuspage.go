@@ -16,6 +16,19 @@
 // A key is escaped as in [net/url.PathEscape]. The two POST requests exist only
 // with Options.Control. Errors are JSON, {"error": "…"}.
 //
+// # Events
+//
+// GET events is a text/event-stream, as the HTML standard has it: the latest 256
+// events first, or those after Last-Event-ID, then each as it comes.
+//
+//	transition  a breaker.Transition
+//	control     what an operator did: {"key": …, "at": …, "action": "mode" or "reset", "mode": …, "reason": …}
+//	lost        {"lost": 12}: this reader was too slow for so many events
+//
+// A comment comes every 15s. A slow reader never slows a breaker: it loses
+// events, and is cut off when it takes nothing for 10s. Streams end when their
+// server shuts down.
+//
 // # Reading changes nothing
 //
 // No request but POST takes a probe, moves a circuit or delays a call. The page

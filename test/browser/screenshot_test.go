@@ -32,6 +32,14 @@ type service struct {
 	failing  atomic.Int64
 }
 
+// pass lets time pass: the pictures show minutes of it.
+func pass(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
 // TestScreenshot takes docs/statuspage.png and docs/statuspage-dark.png: real
 // calls over loopback to services of which one goes down, one is flaky, one has
 // recovered, and two are in the hands of operators.
@@ -49,13 +57,13 @@ func TestScreenshot(t *testing.T) {
 		{url: "https://catalog.example.com/v1/prices", key: "POST catalog.example.com/v1/prices", rate: 9},
 		{url: "http://mail.internal:2525/send", rate: 2},
 	}
-	payments, auth, geo, search, ledger := services[0], services[1], services[2], services[3], services[4]
+	payments, geo, search, ledger := services[0], services[2], services[3], services[4]
 	byPath := make(map[string]*service)
 	for _, s := range services {
 		byPath[s.url[strings.LastIndex(s.url, "/"):]] = s
 	}
 	upstream := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(time.Duration(15+rand.ExpFloat64()*30) * time.Millisecond)
+		pass(r.Context(), time.Duration(15+rand.ExpFloat64()*30)*time.Millisecond)
 		if s := byPath[r.URL.Path[strings.LastIndex(r.URL.Path, "/"):]]; rand.Int64N(100) < s.failing.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
@@ -95,7 +103,7 @@ func TestScreenshot(t *testing.T) {
 		go func() {
 			for t.Context().Err() == nil {
 				go call(s)
-				time.Sleep(time.Duration(rand.ExpFloat64() / s.rate * float64(time.Second)))
+				pass(t.Context(), time.Duration(rand.ExpFloat64()/s.rate*float64(time.Second)))
 			}
 		}()
 	}
@@ -119,10 +127,9 @@ func TestScreenshot(t *testing.T) {
 		{35 * time.Second, func() { payments.failing.Store(97) }},
 		{22 * time.Second, func() {}},
 	} {
-		time.Sleep(step.after)
+		pass(t.Context(), step.after)
 		step.do()
 	}
-	_ = auth
 	page.until(`document.querySelector('#rows .countdown:not([hidden])') !== null`)
 
 	for scheme, file := range map[string]string{"light": "statuspage.png", "dark": "statuspage-dark.png"} {
