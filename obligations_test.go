@@ -68,13 +68,17 @@ func TestRequestBodyIsClosedWhenTheContextIsDone(t *testing.T) {
 	assert.Zero(t, inFlight(rt))
 }
 
-func TestRequestBodyIsClosedWhenTheKeyFuncPanics(t *testing.T) {
-	rt := httpbreaker.New(&httpbreaker.Config{Key: func(*http.Request) string { panic("no key") }})
-	body := newSpyBody("")
-	assert.PanicsWithValue(t, "no key", func() {
-		_, _ = rt.RoundTrip(newRequest(t, "POST", "http://a.test/", body))
-	})
-	assert.EqualValues(t, 1, body.closes.Load())
+func TestRequestBodyIsClosedWhenTheUsersFunctionsPanic(t *testing.T) {
+	for name, cfg := range map[string]httpbreaker.Config{
+		"Key":      {Key: func(*http.Request) string { panic("no key") }},
+		"Override": {Breakers: breaker.NewSet(breaker.Options{Override: func(string, *breaker.Config) { panic("no key") }})},
+	} {
+		body := newSpyBody("")
+		assert.PanicsWithValue(t, "no key", func() {
+			_, _ = httpbreaker.New(&cfg).RoundTrip(newRequest(t, "POST", "http://a.test/", body))
+		}, name)
+		assert.EqualValues(t, 1, body.closes.Load(), name)
+	}
 }
 
 // A server may answer before it has read all. The base then closes the body on its own

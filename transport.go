@@ -191,25 +191,25 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // breaker returns the breaker that req has to ask; nil means none.
-func (t *Transport) breaker(req *http.Request) *breaker.Breaker {
+func (t *Transport) breaker(req *http.Request) (b *breaker.Breaker) {
 	if req.URL == nil || req.Header == nil {
 		return nil
 	}
+	returned := false
+	defer func() {
+		if !returned { // a panic in Key or in the Set's Override
+			closeBody(req)
+		}
+	}()
 	key, ok := keyFromContext(req.Context())
 	if !ok {
-		found := false
-		defer func() {
-			if !found { // Key has panicked
-				closeBody(req)
-			}
-		}()
 		key = t.cfg.Key(req)
-		found = true
 	}
-	if key == "" {
-		return nil
+	if key != "" {
+		b = t.cfg.Breakers.Get(key)
 	}
-	return t.cfg.Breakers.Get(key)
+	returned = true
+	return b
 }
 
 // send makes the round trip for which permit was given and judges it. The permit ends
