@@ -203,7 +203,9 @@ func observersOf(hooks []Hooks) []*observer {
 func (b *Breaker) init(e *env, key string, r *rules) {
 	b.env, b.key = e, key
 	b.rules.Store(r)
-	b.mode = r.Mode
+	if r.Mode != Enforce {
+		b.setMode(r.Mode, "configured to start in mode "+r.Mode.String())
+	}
 	b.since = e.now()
 	if r.WindowCalls > 0 {
 		b.calls = newCallWindow(r.WindowCalls)

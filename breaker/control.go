@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -95,16 +96,16 @@ func (b *Breaker) SetMode(m Mode, reason string) {
 		}
 		b.phase = &p
 	}
-	if reason == "" {
-		reason = "mode set to " + m.String()
-	}
-	b.met(before, now, reason, counts)
+	b.met(before, now, cmp.Or(reason, "mode set to "+m.String()), counts)
 	b.setGate()
 	b.publish(forced)
 }
 
 func (b *Breaker) setMode(m Mode, reason string) {
 	b.mode, b.forMode = m, nil
+	if m != Enforce {
+		reason = cmp.Or(reason, "mode set to "+m.String())
+	}
 	if reason != "" {
 		b.forMode = &reason
 	}

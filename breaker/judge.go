@@ -137,7 +137,7 @@ func (b *Breaker) judge(now int64) string {
 		return plural(c.Failures, "call") + " failed " + span
 	case r.ConsecutiveFailures > 0 && c.ConsecutiveFailures >= r.ConsecutiveFailures && lasted >= int64(r.ConsecutiveSpan):
 		over := ""
-		if lasted > 0 {
+		if lasted >= int64(time.Millisecond) {
 			over = fmt.Sprintf(" over %s", roundDuration(time.Duration(lasted)))
 		}
 		if c.Overdue > 0 {

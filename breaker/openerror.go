@@ -66,8 +66,9 @@ func (e *OpenError) Error() string {
 // Is reports whether target is [ErrOpen].
 func (e *OpenError) Is(target error) bool { return target == ErrOpen }
 
-// RetryAfter returns what is left now until Until: never negative, zero when no
-// time is set.
+// RetryAfter returns what is left now until Until: never negative, and zero when
+// no time is set, as while a probe is out. A loop that waits for it should wait
+// for a moment even then.
 func (e *OpenError) RetryAfter() time.Duration {
 	if e.Until.IsZero() {
 		return 0

@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -81,6 +82,7 @@ func (b *Breaker) openAtLeast(at int64, d time.Duration, reason string) {
 }
 
 func (b *Breaker) openUntil(at int64, g gate, reason string) {
+	reason = cmp.Or(reason, "tripped without a reason")
 	g.err = &OpenError{Key: b.key, State: Open, Mode: b.mode, Reason: reason, Since: b.env.time(at), Last: b.lastErr}
 	if b.state == Open {
 		g.err.Since = b.phase.err.Since
@@ -100,11 +102,11 @@ func (b *Breaker) openUntil(at int64, g gate, reason string) {
 // halfOpen lets the first probes through.
 func (b *Breaker) halfOpen(at int64) {
 	open := b.phase.err
+	reason := "being probed after: " + open.Reason
 	b.phase = &phase{gate: gate{err: &OpenError{
-		Key: b.key, State: HalfOpen, Mode: b.mode, Since: b.env.time(at), Last: open.Last,
-		Reason: "being probed after: " + open.Reason,
+		Key: b.key, State: HalfOpen, Mode: b.mode, Reason: reason, Since: b.env.time(at), Last: open.Last,
 	}}}
-	b.enter(HalfOpen, at, open.Reason)
+	b.enter(HalfOpen, at, reason)
 }
 
 // settleProbe judges a half-open circuit by the end of one of its probes.

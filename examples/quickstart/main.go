@@ -64,7 +64,7 @@ func run(w io.Writer, live bool) error {
 
 	// The circuits and their rules. All of this is optional: httpbreaker.New(nil)
 	// has a set of its own. Here the time for which a circuit stays open is cut down
-	// from 5s, growing to 30s, so that the show does not take a minute, and it is not
+	// from 5s, growing to 45s, so that the show does not take a minute, and it is not
 	// varied at random, so that every run is alike.
 	circuits := breaker.NewSet(breaker.Options{
 		Config: breaker.Config{OpenFor: time.Second, MaxOpenFor: 2 * time.Second, Jitter: -1},
