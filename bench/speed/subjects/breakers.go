@@ -13,7 +13,6 @@ import (
 	eapache "github.com/eapache/go-resiliency/breaker"
 	"github.com/failsafe-go/failsafe-go"
 	failsafebreaker "github.com/failsafe-go/failsafe-go/circuitbreaker"
-	aegis "github.com/go-kratos/aegis/circuitbreaker"
 	"github.com/go-kratos/aegis/circuitbreaker/sre"
 	mercari "github.com/mercari/go-circuitbreaker"
 	rubyist "github.com/rubyist/circuitbreaker"
@@ -268,7 +267,7 @@ var Breakers = []Breaker{
 		Name: "aegis", Title: "go-kratos/aegis SRE", Module: "github.com/go-kratos/aegis",
 		Settings: "rejects by chance, the more the fewer than 50 % of ≥ 20 calls in a rolling 10 s succeed; Allow and MarkSuccess",
 		New: func() Calls {
-			var b aegis.CircuitBreaker = sre.NewBreaker(sre.WithSuccess(rate), sre.WithRequest(minCalls), sre.WithWindow(window), sre.WithBucket(buckets))
+			b := sre.NewBreaker(sre.WithSuccess(rate), sre.WithRequest(minCalls), sre.WithWindow(window), sre.WithBucket(buckets))
 			return func(n int, ok bool) (through int) {
 				call := outcome(ok)
 				for range n {
