@@ -59,7 +59,7 @@ function showSum(set) {
     flight += c.s.in_flight;
     rejected += c.s.totals.rejected;
   }
-  let text = `${number(set.keys)} circuits, ${number(flight)} calls in flight, ${number(rejected)} rejected so far.`;
+  let text = `${number(set.keys)} circuits, ${number(flight)} calls in flight, ${number(rejected)} rejected so far. Charts are shaded while a circuit was not closed.`;
   if (set.evicted + set.demoted) text += ` The set is full: ${number(set.evicted)} idle circuits were given up.`;
   if (set.records) text += ` ${number(set.records)} more open circuits had to go; only until when they are open is known.`;
   setText($('sum'), text);
@@ -84,7 +84,7 @@ function listen() {
     if (t.from === 'closed') outages.set(t.key, { at, reason: t.reason });
     else if (t.to === 'closed') outages.delete(t.key);
     const reason = t.to === 'half-open' ? '' : t.reason; // it would be that of the opening again
-    showEvent(t.to, at, t.key, verb, [visible(reason), t.rejected ? number(t.rejected) + ' rejected before' : '']);
+    showEvent(t.to, at, t.key, verb, [reason && visible(reason), t.rejected ? number(t.rejected) + ' rejected before' : '']);
     if (clock.now() - at < 5000) news.push([t.key, verb, t.reason]);
     pollSoon();
   });

@@ -258,7 +258,7 @@ function showEvent(state, at, key, what, notes) {
   name.title = 'Show only ' + visible(key);
   name.onclick = () => setFilter(visible(key));
   const li = el('li', el('time', clockText(at)), state ? glyph(state) : el('span.glyph'),
-    el('span.what', el('span', name, ' ', el('b', what)), el('small', notes.filter(n => n.trim()).join(' · '))));
+    el('span.what', el('span', name, ' ', el('b', what)), el('small', notes.filter(Boolean).join(' · '))));
   li.dataset.state = state;
   const list = $('events');
   list.prepend(li);

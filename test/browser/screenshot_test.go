@@ -124,7 +124,7 @@ func TestScreenshot(t *testing.T) {
 		{25 * time.Second, func() { ledger.failing.Store(0); geo.failing.Store(31) }},
 		{30 * time.Second, func() { mode("auth.example.com", breaker.ForceOpen, "moving the user store, back at 05:00") }},
 		{45 * time.Second, func() { geo.failing.Store(12); search.failing.Store(6) }},
-		{35 * time.Second, func() { payments.failing.Store(97) }},
+		{35 * time.Second, func() { payments.failing.Store(100) }},
 		{22 * time.Second, func() {}},
 	} {
 		pass(t.Context(), step.after)
