@@ -113,6 +113,7 @@ type Breaker struct {
 // phase is what only a circuit that is open, half-open or ramping up needs.
 type phase struct {
 	gate           // what rejects; immutable while open
+	cause  string  // open or half-open: why the closed circuit opened
 	probes []probe // half-open: those that are out
 	probed uint16  // half-open: number of the last probe let through
 	good   int     // half-open: probes that succeeded

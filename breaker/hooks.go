@@ -33,7 +33,7 @@ type Transition struct {
 	From     State     `json:"from"`
 	To       State     `json:"to"`
 	At       time.Time `json:"at"`
-	Until    time.Time `json:"until,omitzero"` // when an open circuit will be tried again; zero when no time is set
+	Until    time.Time `json:"until,omitzero"` // when an open circuit will be tried again at the latest; zero when no time is set
 	Reason   string    `json:"reason"`
 	Counts   Counts    `json:"counts"`   // of the window that was judged
 	Rejected uint64    `json:"rejected"` // how many calls were rejected in From

@@ -41,8 +41,8 @@ type Snapshot struct {
 	Mode  Mode   `json:"mode"`
 	// Since is when State began.
 	Since time.Time `json:"since"`
-	// Until is when an open circuit will be tried again; zero when no time is
-	// set. It may lie in the past: the next call makes the transition.
+	// Until is when an open circuit will be tried again at the latest; zero when
+	// no time is set. It may lie in the past: the next call makes the transition.
 	Until time.Time `json:"until,omitzero"`
 	// Reason is why the circuit came into State, or the reason given for Mode.
 	Reason string `json:"reason,omitempty"`

@@ -90,7 +90,7 @@ func (b *Breaker) openUntil(at int64, g gate, reason string) {
 	if g.until != never {
 		g.err.Until = b.env.time(g.until)
 	}
-	b.phase = &phase{gate: g}
+	b.phase = &phase{gate: g, cause: reason}
 	if b.state == Open {
 		b.reason = reason
 		b.setGate()
@@ -101,12 +101,19 @@ func (b *Breaker) openUntil(at int64, g gate, reason string) {
 
 // halfOpen lets the first probes through.
 func (b *Breaker) halfOpen(at int64) {
-	open := b.phase.err
-	reason := "being probed after: " + open.Reason
-	b.phase = &phase{gate: gate{err: &OpenError{
-		Key: b.key, State: HalfOpen, Mode: b.mode, Reason: reason, Since: b.env.time(at), Last: open.Last,
+	cause := b.phase.cause
+	reason := "being probed after: " + cause
+	b.phase = &phase{cause: cause, gate: gate{err: &OpenError{
+		Key: b.key, State: HalfOpen, Mode: b.mode, Reason: reason, Since: b.env.time(at), Last: b.lastErr,
 	}}}
 	b.enter(HalfOpen, at, reason)
+}
+
+// reopen opens a half-open circuit again.
+func (b *Breaker) reopen(at int64, why string) {
+	cause := b.phase.cause
+	b.open(at, why+", after: "+cause)
+	b.phase.cause = cause
 }
 
 // settleProbe judges a half-open circuit by the end of one of its probes.
@@ -115,12 +122,12 @@ func (b *Breaker) settleProbe(p *Permit, c Call, v verdict, now int64) {
 	r := b.rules.Load()
 	switch {
 	case c.Outcome == Failure:
-		b.open(now, "a probe failed")
+		b.reopen(now, "a probe failed")
 		if v.trip > 0 {
 			b.openAtLeast(now, v.trip, v.reason)
 		}
 	case c.Outcome == Success && c.Slow:
-		b.open(now, fmt.Sprintf("a probe took %s, which is slow", roundDuration(c.Duration)))
+		b.reopen(now, fmt.Sprintf("a probe took %s, which is slow", roundDuration(c.Duration)))
 	case c.Outcome == Success:
 		b.phase.good++
 		if b.phase.good >= r.ProbeSuccesses {
@@ -149,7 +156,7 @@ func (b *Breaker) expireProbes(now int64) {
 		first = min(first, p.until)
 	}
 	if first <= now {
-		b.open(first, "a probe had no outcome in time")
+		b.reopen(first, "a probe had no outcome in time")
 	}
 }
 
