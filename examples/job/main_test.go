@@ -21,7 +21,7 @@ invoice 3: memory: connection refused
 invoice 3: memory: connection refused
 invoice 3: waits: breaker: circuit "invoices-db" is open: 3 calls in a row failed; next try in 200ms
 invoice 3: memory: connection refused
-invoice 3: waits: breaker: circuit "invoices-db" is open: a probe failed; next try in 400ms
+invoice 3: waits: breaker: circuit "invoices-db" is open: a probe failed, after: 3 calls in a row failed; next try in 400ms
 invoice 3: written for Barbara
 invoice 2: dropped: memory: duplicate key
 invoice 4: dropped: no such customer
@@ -53,6 +53,6 @@ func TestRunStops(t *testing.T) {
 		defer cancel()
 		var out bytes.Buffer
 		assert.ErrorIs(t, run(ctx, &out), context.DeadlineExceeded, "it waits for the circuit then")
-		assert.Contains(t, out.String(), "a probe failed; next try in 400ms")
+		assert.Contains(t, out.String(), "a probe failed, after: 3 calls in a row failed; next try in 400ms")
 	})
 }
