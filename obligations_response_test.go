@@ -2,8 +2,6 @@ package httpbreaker_test
 
 import (
 	"bufio"
-	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,7 +10,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -113,38 +110,6 @@ func TestCloseIdleConnectionsReachesTheBase(t *testing.T) {
 func TestThereIsNoCancelRequest(t *testing.T) {
 	_, ok := any(new(httpbreaker.Transport)).(interface{ CancelRequest(*http.Request) })
 	assert.False(t, ok)
-}
-
-// http.Client.Timeout reaches us as a deadline, as a closed Cancel channel or as both:
-// whichever comes first, it is one and the same failure.
-func TestClientTimeout(t *testing.T) {
-	h := func(w http.ResponseWriter, req *http.Request) {
-		if req.URL.Path == "/body" {
-			_, _ = io.WriteString(w, "first")
-			_ = http.NewResponseController(w).Flush()
-		}
-		<-req.Context().Done()
-	}
-	eachProtocol(t, h, func(t *testing.T, p peer) {
-		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base, Breakers: countsOnly()})
-		const n = 10
-		for range n {
-			client := &http.Client{Transport: rt, Timeout: 30 * time.Millisecond}
-			_, err := client.Get(p.URL)
-			var timeout interface{ Timeout() bool }
-			require.ErrorAs(t, err, &timeout)
-			assert.True(t, timeout.Timeout())
-
-			res, err := client.Get(p.URL + "/body")
-			if err != nil {
-				continue // even the header was too late
-			}
-			_, err = io.ReadAll(res.Body)
-			require.Error(t, err) // which one is the Client's own race
-			_ = res.Body.Close()
-		}
-		assert.Equal(t, verdicts{Failure: 2 * n}, verdictsOf(rt))
-	})
 }
 
 func TestResponseRequestIsTheCallers(t *testing.T) {
@@ -365,16 +330,4 @@ func TestRequestsThatTheBaseRefusesGoStraightToIt(t *testing.T) {
 		assert.EqualValues(t, 1, body.closes.Load())
 	}
 	assert.Zero(t, rt.Breakers().Len())
-}
-
-func TestContextThatIsDoneSpendsNoProbe(t *testing.T) {
-	rt := opened(t, "http://a.test/", httpbreaker.Config{Base: respond(200, "")})
-	b, _ := rt.Breakers().Lookup("a.test:80")
-	b.Trip(time.Nanosecond, "so that a probe is next")
-	ctx, cancel := context.WithTimeout(t.Context(), -time.Second)
-	defer cancel()
-	_, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.False(t, errors.Is(err, httpbreaker.ErrOpen))
-	assert.Equal(t, "open", b.State().String(), "nobody has made the transition")
 }

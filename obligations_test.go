@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -13,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 	"weak"
 
 	"github.com/stretchr/testify/assert"
@@ -23,7 +21,7 @@ import (
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
 )
 
-// The tests of this file and of obligations_response_test.go go through what net/http
+// The tests of the three obligations files go through what net/http
 // asks of a RoundTripper, or quietly relies on. This one is about the request.
 
 func TestRequestBodyIsClosedWhenRejected(t *testing.T) {
@@ -340,103 +338,5 @@ func TestInformationalResponsesReachTheirHook(t *testing.T) {
 		require.NoError(t, res.Body.Close())
 		assert.Equal(t, []int{http.StatusEarlyHints}, hints)
 		assert.Equal(t, verdicts{Success: 1}, verdictsOf(rt))
-	})
-}
-
-// HTTP/1 returns the context's cause, HTTP/2 the context's error: either way what the
-// base returned, and nothing against the host.
-func TestErrorOfACanceledRequestIsTheBasesOwn(t *testing.T) {
-	cause := errors.New("the user pressed stop")
-	for _, major := range []int{1, 2} {
-		arrived := make(chan struct{})
-		p := over(t, major, http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
-			close(arrived)
-			<-req.Context().Done()
-		}))
-		ctx, cancel := context.WithCancelCause(t.Context())
-		go func() { <-arrived; cancel(cause) }()
-		var inner error
-		rt := httpbreaker.New(&httpbreaker.Config{Base: baseFunc(func(req *http.Request) (*http.Response, error) {
-			res, err := p.base.RoundTrip(req)
-			inner = err
-			return res, err
-		})})
-		_, err := rt.RoundTrip(newRequest(t, "GET", p.URL, nil).WithContext(ctx))
-		require.Error(t, err)
-		assert.True(t, err == inner, "the very error") //nolint:errorlint // identity is the point
-		assert.Equal(t, verdicts{Ignored: 1}, verdictsOf(rt))
-	}
-}
-
-// HTTP/1 waits for the caller's own Read, however long that takes.
-func TestRoundTripMayOutliveTheContext(t *testing.T) {
-	p := over(t, 1, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { _, _ = io.Copy(w, req.Body) }))
-	rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
-	ctx, cancel := context.WithCancel(t.Context())
-	body, upload := io.Pipe()
-	go func() {
-		_, _ = upload.Write([]byte("first"))
-		cancel()
-		_ = upload.CloseWithError(errors.New("gone"))
-	}()
-	_, err := rt.RoundTrip(newRequest(t, "POST", p.URL, body).WithContext(ctx))
-	require.Error(t, err)
-	assert.Equal(t, verdicts{Ignored: 1}, verdictsOf(rt))
-	assert.Zero(t, inFlight(rt))
-}
-
-func TestDialMayGoOnAfterCancellation(t *testing.T) {
-	noLeaks(t)
-	dialling, hangUp := make(chan struct{}), make(chan struct{})
-	base := &http.Transport{DialContext: func(context.Context, string, string) (c net.Conn, err error) {
-		close(dialling)
-		<-hangUp
-		return nil, errors.New("dial failed late")
-	}}
-	rt := httpbreaker.New(&httpbreaker.Config{Base: base})
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() { <-dialling; cancel() }()
-	_, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
-	require.ErrorIs(t, err, context.Canceled)
-	close(hangUp)
-	assert.Equal(t, verdicts{Ignored: 1}, verdictsOf(rt))
-	assert.Zero(t, inFlight(rt))
-}
-
-func TestPanicAndGoexitBelowReleaseThePermit(t *testing.T) {
-	newTransport := func(below func()) *httpbreaker.Transport {
-		base := baseFunc(func(*http.Request) (*http.Response, error) { below(); return nil, nil })
-		rt := httpbreaker.New(&httpbreaker.Config{Base: base, Breakers: breaker.NewSet(breaker.Options{
-			Config: breaker.Config{Failures: 1, OpenFor: time.Nanosecond, Jitter: -1},
-		})})
-		rt.Breakers().Get(httpbreaker.ByHost(newRequest(t, "GET", "http://a.test/", nil))).Trip(time.Nanosecond, "so that a probe is next")
-		return rt
-	}
-	check := func(t *testing.T, rt *httpbreaker.Transport) {
-		assert.Equal(t, verdicts{Ignored: 2}, verdictsOf(rt), "both were let through as the one probe")
-		assert.Zero(t, inFlight(rt))
-	}
-	t.Run("panic", func(t *testing.T) {
-		rt := newTransport(func() { panic(http.ErrAbortHandler) })
-		for range 2 {
-			assert.PanicsWithValue(t, http.ErrAbortHandler, func() {
-				_, _ = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
-			})
-		}
-		check(t, rt)
-	})
-	t.Run("Goexit", func(t *testing.T) {
-		rt := newTransport(runtime.Goexit)
-		for range 2 {
-			returned, done := false, make(chan struct{})
-			go func() {
-				defer close(done)
-				_, _ = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
-				returned = true
-			}()
-			<-done
-			assert.False(t, returned, "the goroutine must end")
-		}
-		check(t, rt)
 	})
 }

@@ -1,0 +1,129 @@
+package httpbreaker_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-0b728cf8/httpbreaker"
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+)
+
+// The servers of this file are real. Each fails in its own way.
+
+func TestDeadServer(t *testing.T) {
+	noLeaks(t)
+	s := httptest.NewServer(http.NotFoundHandler())
+	s.Close() // its port refuses connections now
+	rt := httpbreaker.New(&httpbreaker.Config{Breakers: tripAfter(3)})
+	defer rt.CloseIdleConnections()
+	client := &http.Client{Transport: rt}
+	for range 3 {
+		_, err := client.Get(s.URL)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, httpbreaker.ErrOpen)
+	}
+	_, err := client.Get(s.URL)
+	require.ErrorIs(t, err, httpbreaker.ErrOpen)
+	assert.Equal(t, verdicts{Failure: 3}, verdictsOf(rt))
+}
+
+func TestRefusingServer(t *testing.T) {
+	noLeaks(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	var accepted atomic.Int32
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			accepted.Add(1)
+			_ = conn.Close() // takes connections and hangs up
+		}
+	}()
+	rt := httpbreaker.New(&httpbreaker.Config{Breakers: tripAfter(3)})
+	defer rt.CloseIdleConnections()
+	client := &http.Client{Transport: rt}
+	for range 3 {
+		_, err := client.Post("http://"+l.Addr().String(), "text/plain", strings.NewReader("x"))
+		require.Error(t, err)
+	}
+	before := accepted.Load()
+	_, err = client.Get("http://" + l.Addr().String())
+	require.ErrorIs(t, err, httpbreaker.ErrOpen)
+	assert.Equal(t, before, accepted.Load(), "nothing was dialled")
+}
+
+func TestFailingServerRecovers(t *testing.T) {
+	var broken atomic.Bool
+	broken.Store(true)
+	h := func(w http.ResponseWriter, _ *http.Request) {
+		if broken.Load() {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+		_, _ = io.WriteString(w, "body")
+	}
+	eachProtocol(t, h, func(t *testing.T, p peer) {
+		broken.Store(true)
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base, Breakers: tripAfter(3)})
+		client := &http.Client{Transport: rt}
+		get := func() (int, error) {
+			res, err := client.Get(p.URL)
+			if err != nil {
+				return 0, err
+			}
+			defer res.Body.Close()
+			_, err = io.Copy(io.Discard, res.Body)
+			return res.StatusCode, err
+		}
+		for range 3 {
+			status, err := get()
+			require.NoError(t, err)
+			assert.Equal(t, http.StatusBadGateway, status)
+		}
+		_, err := get()
+		require.ErrorIs(t, err, httpbreaker.ErrOpen)
+
+		broken.Store(false)
+		b, _ := rt.Breakers().Lookup(httpbreaker.ByHost(newRequest(t, "GET", p.URL, nil)))
+		b.Trip(time.Nanosecond, "so that nobody has to wait")
+		assert.True(t, eventually(func() bool {
+			status, err := get()
+			return err == nil && status == http.StatusOK
+		}))
+		assert.Equal(t, breaker.Closed, stateOf(t, rt, p.URL))
+	})
+}
+
+// A server that always breaks off in the middle of its answer is cut off, too.
+func TestTruncatingServer(t *testing.T) {
+	h := func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "first half")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	eachProtocol(t, h, func(t *testing.T, p peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base, Breakers: tripAfter(3)})
+		client := &http.Client{Transport: rt}
+		for range 3 {
+			res, err := client.Get(p.URL)
+			require.NoError(t, err)
+			_, err = io.ReadAll(res.Body)
+			require.Error(t, err)
+			require.NoError(t, res.Body.Close())
+		}
+		_, err := client.Get(p.URL)
+		require.ErrorIs(t, err, httpbreaker.ErrOpen)
+	})
+}
