@@ -22,8 +22,11 @@ func write(r results, h host, count int, benchtime time.Duration, command string
 	p.line("")
 	p.line("    %s", command)
 	p.line("")
-	p.line("%s, %d cores, %s, %s/%s, %s. Load of the machine from 0 (idle) to %d (all cores busy) and beyond: %s when it began, %s at the end, this benchmark included.",
-		h.cpu, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, h.began.Format("2006-01-02"), runtime.NumCPU(), h.load, loadAverage())
+	p.line("%s, %d cores, %s, %s/%s, %s. Load average %.1f when it began, this benchmark excluded, and %.1f at the end.",
+		h.cpu, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, h.began.Format("2006-01-02"), h.load, loadAverage())
+	if h.load > busy {
+		p.line("\n**The machine was busy with other work, so these figures are rough.**")
+	}
 	p.line("")
 	p.line("Each figure is the median of %d rounds, with the range of their middle half behind it. A round runs every benchmark once, for about %v. Times are the CPU time of the process for one call, GC included, as that does not depend on what else the machine does; with two cores, both call at once, and what they pay for getting in each other's way is in it. A ratio is taken within each round: smaller than 1 is cheaper.", count, benchtime)
 	p.line("")
@@ -245,7 +248,7 @@ func (f figure) time() string {
 // host is the machine that is measured on.
 type host struct {
 	cpu   string
-	load  string
+	load  float64
 	began time.Time
 }
 
@@ -267,11 +270,16 @@ func cpuModel() string {
 	return runtime.GOARCH
 }
 
-func loadAverage() string {
+// busy is the load average above which a run is not to be trusted.
+const busy = 0.5
+
+func loadAverage() (load float64) {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
-		return "unknown"
+		return nan
 	}
-	load, _, _ := strings.Cut(string(text), " ")
+	if _, err := fmt.Sscan(string(text), &load); err != nil {
+		return nan
+	}
 	return load
 }
