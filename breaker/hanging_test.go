@@ -225,3 +225,57 @@ func TestOneHangingConnectionDoesNotOpen(t *testing.T) {
 		r.wantSeen()
 	})
 }
+
+// A success ends the run, with the overdue calls that it had by then.
+func TestSuccessEndsTheRunOfOverdueCalls(t *testing.T) {
+	cfg := with(hangRule, func(c *breaker.Config) { c.SlowRate, c.ConsecutiveSpan = -1, -1 })
+	inBubble(t, cfg, func(r rig) {
+		for range 10 {
+			for range 4 {
+				r.admit()
+			}
+			time.Sleep(1500 * time.Millisecond)
+			if got := r.b.Snapshot().Counts.ConsecutiveFailures; got != 4 {
+				r.Fatalf("a run of %d, want 4", got)
+			}
+			r.succeed(1)
+			time.Sleep(500 * time.Millisecond)
+		}
+		if got := r.b.Snapshot().Counts; got.Overdue != 40 || got.ConsecutiveFailures != 0 {
+			r.Errorf("%+v, want 40 overdue and no run", got)
+		}
+	})
+}
+
+// The run of overdue calls began when they did, but not before the last success.
+func TestRunOfOverdueCallsBeginsAtTheLastSuccess(t *testing.T) {
+	inBubble(t, with(hangRule, func(c *breaker.Config) { c.SlowRate = -1 }), func(r rig) {
+		for range 5 {
+			r.admit()
+		}
+		r.sleepUntil(950 * time.Millisecond)
+		r.succeed(1)
+		for r.now() < 1950*time.Millisecond {
+			r.admit().Answered()
+			time.Sleep(50 * time.Millisecond)
+		}
+		time.Sleep(150 * time.Millisecond)
+		r.reject()
+	})
+}
+
+// A call is overdue for as long as it hangs, however many came after it.
+func TestOverdueIsNeverForgotten(t *testing.T) {
+	inBubble(t, hangRule, func(r rig) {
+		first, second := r.admit(), r.admit()
+		r.drive(100, time.Hour/10, healthy)
+		if got := r.b.Snapshot(); got.Counts.Overdue != 2 {
+			r.Errorf("%d overdue, want 2", got.Counts.Overdue)
+		}
+		first.Done(breaker.Ignored)
+		second.Answered()
+		if got := r.b.Snapshot().Counts.Overdue; got != 0 {
+			r.Errorf("%d overdue, want none", got)
+		}
+	})
+}

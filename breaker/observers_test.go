@@ -396,3 +396,14 @@ func TestSnapshotInAHookIsExact(t *testing.T) {
 		}
 	})
 }
+
+// An observer that another one stops does not even hear of the event that is
+// just being told.
+func TestStoppedByAnotherHook(t *testing.T) {
+	var stop func()
+	set := breaker.NewSet(breaker.Options{Hooks: []breaker.Hooks{{
+		StateChanged: func(breaker.Transition) { stop() },
+	}}})
+	stop = set.Watch(breaker.Hooks{StateChanged: func(breaker.Transition) { t.Error("called after stop had returned") }})
+	set.Get("peer").Trip(time.Second, "test")
+}

@@ -391,3 +391,21 @@ func TestDoSpendsNothingOnAContextThatIsDone(t *testing.T) {
 		}
 	})
 }
+
+// Where there are closed circuits, the open ones stay.
+func TestClosedCircuitsMakeRoomFirst(t *testing.T) {
+	set := breaker.NewSet(breaker.Options{MaxKeys: 10})
+	set.Get("open").Trip(time.Hour, "test")
+	set.Get("forced").SetMode(breaker.ForceOpen, "test")
+	for i := range 1000 {
+		set.Get(fmt.Sprint(i))
+	}
+	for _, key := range []string{"open", "forced", "999"} {
+		if _, ok := set.Lookup(key); !ok {
+			t.Errorf("%s had to go: %+v", key, set.Stats())
+		}
+	}
+	if got := set.Stats(); got.Keys != 10 || got.Evicted != 992 || got.Demoted != 0 {
+		t.Errorf("%+v", got)
+	}
+}
