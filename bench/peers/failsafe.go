@@ -1,6 +1,8 @@
 package peers
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
@@ -21,8 +23,9 @@ func failsafePolicies() []*sim.Policy {
 	}
 	return []*sim.Policy{
 		policy(Defaults, "Opens at the first failure, for 60 s, one probe.", func(b builder) builder { return b }),
-		policy(LikeOurs, "Opens at ≥ 50 % of ≥ 20 calls in 10 s, for 5 s ± 20 %, one probe.", func(b builder) builder {
-			return b.WithFailureRateThreshold(0.5, 20, 10*time.Second).WithSuccessThreshold(1).
+		policy(LikeOurs, "Opens at ≥ 50 % of ≥ 20 calls in 10 s, for 5 s ± 20 %, one probe; cancelled calls are successes.", func(b builder) builder {
+			ours := func(_ any, err error) bool { return err != nil && !errors.Is(err, context.Canceled) }
+			return b.HandleIf(ours).WithFailureRateThreshold(0.5, 20, 10*time.Second).WithSuccessThreshold(1).
 				WithDelay(5 * time.Second).WithJitterFactor(0.2)
 		}),
 	}

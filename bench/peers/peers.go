@@ -6,7 +6,7 @@
 // 50 % of at least 20 calls in 10 s, for 5 s, with one probe. A call that failed
 // is reported as a person who wraps an http.RoundTripper would report it: an
 // error or a 5xx is a failure, a 429 and a 200 whose body breaks off later are
-// successes. A caller's own cancellation is excluded where the library offers a
+// successes. A caller's own cancellation is excluded, or a success, where the library offers a
 // way, and a failure where it does not.
 package peers
 

@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"io"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 
@@ -73,7 +74,7 @@ func hex(rgb uint32) color.Color {
 }
 
 // points is how many there are across a panel, at most.
-const points = 100
+const points = 75
 
 // series are the values of one run, one for each stretch of time.
 type series struct {
@@ -85,6 +86,10 @@ func (c *Chart) over(r *sim.Run) series {
 	width := max(1, int(math.Ceil((c.Before+r.FaultLength+c.After)/points)))
 	from := r.FaultBin - min(r.FaultBin, int(c.Before))/width*width
 	to := min(len(r.Bins)-1, r.FaultBin+int(r.FaultLength+c.After))
+	origin := r.FaultBin
+	if !c.faulty() {
+		origin = from
+	}
 	var s series
 	for i := from; i+width <= to; i += width {
 		var sum sim.Bin
@@ -96,7 +101,7 @@ func (c *Chart) over(r *sim.Run) series {
 			sum.InFlight = max(sum.InFlight, b.InFlight)
 		}
 		rate := func(n int) float64 { return float64(n) / float64(width) }
-		s.t = append(s.t, float64(i-r.FaultBin), float64(i+width-r.FaultBin))
+		s.t = append(s.t, float64(i-origin), float64(i+width-origin))
 		for _, v := range []struct {
 			to *[]float64
 			v  float64
@@ -153,9 +158,15 @@ func (c *Chart) SVG(w io.Writer, theme Theme) error {
 	text = bytes.ReplaceAll(text, []byte("font-variant:normal;"), nil)
 	text = bytes.ReplaceAll(text, []byte("font-style:normal;"), nil)
 	text = bytes.ReplaceAll(text, []byte("font-weight:normal;"), nil)
+	text = decimals.ReplaceAll(text, []byte("$1"))
 	_, err := w.Write(text)
 	return err
 }
+
+func (c *Chart) faulty() bool { return c.Panels[0].Run.FaultLength > 0 }
+
+// decimals are those that nobody sees.
+var decimals = regexp.MustCompile(`(\d\.\d)\d+`)
 
 // top is the common upper end of the y axes.
 func (c *Chart) top() float64 {
@@ -194,8 +205,10 @@ func (c *Chart) panel(panel Panel, theme Theme, top float64, last, first bool) (
 	s := c.over(panel.Run)
 	faultEnd := panel.Run.FaultLength
 
-	// The fault is a bar along the top and two faint lines.
 	for _, t := range []float64{0, faultEnd} {
+		if !c.faulty() {
+			break
+		}
 		line, err := plotter.NewLine(plotter.XYs{{X: t, Y: 0}, {X: t, Y: top}})
 		if err != nil {
 			return nil, err
@@ -283,23 +296,25 @@ func timeStep(span float64) float64 {
 	return 3600
 }
 
-// countStep is 1, 2 or 5 times a power of ten that fits into top two or three times.
+// countStep is 1, 2 or 5 times a power of ten that fits into top two to five times.
 func countStep(top float64) float64 {
-	step := math.Pow(10, math.Floor(math.Log10(top)))
-	for _, part := range []float64{1, 0.5, 0.2} {
-		if top/(step*part) >= 2 {
-			return step * part
+	power := math.Pow(10, math.Floor(math.Log10(top)))
+	for _, part := range []float64{0.5, 0.2} {
+		if top/(power*part) >= 2 && top/(power*part) <= 5 {
+			return power * part
 		}
 	}
-	return step / 10
+	return power
 }
 
-func countLabel(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+func countLabel(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
 
 func timeLabel(t float64) string {
 	switch {
 	case t == 0:
 		return "0"
+	case t < 0:
+		return "−" + timeLabel(-t)
 	case math.Mod(t, 60) == 0:
 		return strconv.FormatFloat(t/60, 'f', 0, 64) + " min"
 	}
@@ -361,10 +376,14 @@ func (c *Chart) keys(theme Theme) []key {
 		}
 		return append(keys, fault)
 	default:
-		return []key{
+		keys := []key{
 			{name: "answered, a second", color: theme.Answered}, {name: "sent and failed", color: theme.Failed},
-			{name: "rejected by the breaker", color: theme.Rejected}, fault,
+			{name: "rejected by the breaker", color: theme.Rejected},
 		}
+		if c.faulty() {
+			keys = append(keys, fault)
+		}
+		return keys
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -29,10 +30,10 @@ import (
 
 func main() {
 	var o options
-	flag.BoolVar(&o.short, "short", false, "three seeds, few peers, nothing written")
+	flag.BoolVar(&o.short, "short", false, "our own breaker only, three seeds, nothing written")
 	flag.BoolVar(&o.ours, "ours", false, "our own breaker only, nothing written")
 	flag.StringVar(&o.config, "config", "", "a breaker.Config as JSON `file`, in place of our defaults; nothing written")
-	flag.StringVar(&o.scenarios, "scenarios", "", "only these, by `id`, separated by commas; nothing written")
+	flag.StringVar(&o.scenarios, "scenarios", "", "only these, by `id`, separated by commas")
 	flag.IntVar(&o.seeds, "seeds", 0, "runs of each scenario with each policy (20)")
 	flag.StringVar(&o.docs, "docs", "../docs", "`directory` of quality.md")
 	flag.BoolVar(&o.keep, "keep", false, "take the peers' figures from the last run: they depend on nothing of ours but package sim")
@@ -55,7 +56,9 @@ type options struct {
 }
 
 // partial runs print their figures and write nothing.
-func (o options) partial() bool { return o.short || o.ours || o.config != "" || o.scenarios != "" }
+func (o options) partial() bool { return o.onlyOurs() || o.config != "" }
+
+func (o options) onlyOurs() bool { return o.short || o.ours }
 
 // slack is how far a figure may be beyond its goal.
 func (o options) slack() float64 {
@@ -71,7 +74,7 @@ func run(t *testing.T, o options, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		return report.write(o.docs)
+		return report.writePage(o.docs)
 	}
 	var base breaker.Config
 	if o.config != "" {
@@ -98,75 +101,90 @@ func run(t *testing.T, o options, out io.Writer) error {
 		}
 	}
 
-	var jobs []sim.Job
-	for _, s := range scenarios {
-		for _, p := range policiesFor(s.ID, base, o.ours || o.short) {
-			for i := range o.seeds {
-				seed := uint64(i) + 1
-				if o.keep && p.Library != oursName && seed != seedDrawn(s, o.seeds) {
-					continue
-				}
-				jobs = append(jobs, sim.Job{Scenario: s, Policy: p, Seed: seed})
-			}
-		}
-	}
-	runs := map[string]map[string][]*sim.Run{}
-	pictures := map[string]map[string]*sim.Run{}
-	for _, s := range scenarios {
-		runs[s.ID], pictures[s.ID] = map[string][]*sim.Run{}, map[string]*sim.Run{}
-	}
-	sim.RunAll(t, jobs, func(job sim.Job, r *sim.Run) {
-		id, name := job.Scenario.ID, policyName(job.Policy)
-		if job.Seed == seedDrawn(job.Scenario, o.seeds) {
-			whole := *r
-			pictures[id][name] = &whole
-		}
-		r.Bins = nil // there is no room for those of all runs
-		runs[id][name] = append(runs[id][name], r)
-	})
-	figures := gather(runs)
-	if o.keep {
-		if err := figures.keep(o.docs, o.seeds); err != nil {
-			return err
-		}
-	}
-
-	fmt.Fprintf(out, "%s\n\n", base)
-	printFigures(out, scenarios, figures, base, o.ours || o.short)
-	met := check(out, figures, o.slack())
+	report := newReport(o.seeds)
 	if !o.partial() {
-		if err := newReport(o.seeds, figures).write(o.docs); err != nil {
+		if err := report.resume(o.docs, o.keep || o.scenarios != ""); err != nil {
 			return err
 		}
-		for _, s := range scenarios {
-			if err := draw(o.docs, s, pictures[s.ID]); err != nil {
-				return err
-			}
+	}
+	fmt.Fprintf(out, "%s\n\n", base)
+	for _, s := range scenarios {
+		figures, pictures, err := runScenario(t, s, base, o, report.Figures[s.ID])
+		if err != nil {
+			return err
+		}
+		report.Figures[s.ID] = figures
+		printFigures(out, s, figures, policiesFor(s.ID, base, o.onlyOurs()))
+		if o.partial() {
+			continue
+		}
+		if err := draw(o.docs, s, pictures); err != nil {
+			return err
+		}
+		if err := report.save(o.docs); err != nil {
+			return err
 		}
 	}
-	if !met {
+	if !o.partial() && len(report.Figures) == len(sim.Scenarios()) {
+		if err := report.writePage(o.docs); err != nil {
+			return err
+		}
+	}
+	if !check(out, report.Figures, o.slack()) {
 		return errors.New("a figure missed its goal")
 	}
 	return nil
 }
 
-func printFigures(out io.Writer, scenarios []*sim.Scenario, f Figures, base breaker.Config, onlyOurs bool) {
-	for _, s := range scenarios {
-		tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		fmt.Fprintf(tw, "%s %s", s.ID, s.Title)
+// runScenario returns the figures of one scenario by policy, and the runs to be
+// drawn. The peers' figures are taken from last if they are to be kept.
+func runScenario(t *testing.T, s *sim.Scenario, base breaker.Config, o options, last ByPolicy) (ByPolicy, map[string]*sim.Run, error) {
+	var jobs []sim.Job
+	kept := ByPolicy{}
+	for _, p := range policiesFor(s.ID, base, o.onlyOurs()) {
+		keep := o.keep && p.Library != oursName
+		if keep {
+			name := policyName(p)
+			if kept[name] = last[name]; kept[name] == nil {
+				return nil, nil, fmt.Errorf("-keep: the last run has no figures for %s, %s", s.ID, name)
+			}
+		}
+		for i := range o.seeds {
+			if seed := uint64(i) + 1; !keep || seed == seedDrawn(s, o.seeds) {
+				jobs = append(jobs, sim.Job{Scenario: s, Policy: p, Seed: seed})
+			}
+		}
+	}
+	runs, pictures := map[string][]*sim.Run{}, map[string]*sim.Run{}
+	sim.RunAll(t, jobs, func(job sim.Job, r *sim.Run) {
+		name := policyName(job.Policy)
+		if job.Seed == seedDrawn(s, o.seeds) {
+			whole := *r
+			pictures[name] = &whole
+		}
+		r.Bins = nil // there is no room for those of all runs
+		runs[name] = append(runs[name], r)
+	})
+	figures := gather(runs)
+	maps.Copy(figures, kept)
+	return figures, pictures, nil
+}
+
+func printFigures(out io.Writer, s *sim.Scenario, f ByPolicy, policies []*sim.Policy) {
+	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(tw, "%s %s", s.ID, s.Title)
+	for _, id := range shown[s.ID] {
+		fmt.Fprint(tw, "\t", sim.MeasureOf(id).Title)
+	}
+	fmt.Fprintln(tw)
+	for _, p := range policies {
+		name := policyName(p)
+		fmt.Fprint(tw, name)
 		for _, id := range shown[s.ID] {
-			fmt.Fprint(tw, "\t", sim.MeasureOf(id).Title)
+			fmt.Fprint(tw, "\t", sim.MeasureOf(id).Text(float64(f[name][id])))
 		}
 		fmt.Fprintln(tw)
-		for _, p := range policiesFor(s.ID, base, onlyOurs) {
-			name := policyName(p)
-			fmt.Fprint(tw, name)
-			for _, id := range shown[s.ID] {
-				fmt.Fprint(tw, "\t", sim.MeasureOf(id).Text(float64(f[s.ID][name][id])))
-			}
-			fmt.Fprintln(tw)
-		}
-		_ = tw.Flush()
-		fmt.Fprintln(out)
 	}
+	_ = tw.Flush()
+	fmt.Fprintln(out)
 }

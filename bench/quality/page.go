@@ -4,7 +4,9 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -24,8 +26,8 @@ type Report struct {
 	Figures  Figures
 }
 
-func newReport(seeds int, figures Figures) *Report {
-	r := &Report{Seeds: seeds, Defaults: breaker.Config{}.String(), Versions: map[string]string{}, Figures: figures}
+func newReport(seeds int) *Report {
+	r := &Report{Seeds: seeds, Defaults: breaker.Config{}.String(), Versions: map[string]string{}, Figures: Figures{}}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {
 			if peers.Modules[m.Path] != "" {
@@ -50,17 +52,37 @@ func readReport(docs string) (*Report, error) {
 	return r, json.Unmarshal(data, r)
 }
 
-// write writes figures and page.
-func (r *Report) write(docs string) error {
+// resume takes over the figures of the last run, if there are any and they are
+// of as many seeds. Without need it begins anew.
+func (r *Report) resume(docs string, need bool) error {
+	if !need {
+		return nil
+	}
+	last, err := readReport(docs)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case last.Seeds != r.Seeds:
+		return fmt.Errorf("the last run had %d seeds, not %d", last.Seeds, r.Seeds)
+	}
+	r.Figures = last.Figures
+	return nil
+}
+
+// save writes the figures.
+func (r *Report) save(docs string) error {
 	data, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return err
 	}
+	return os.WriteFile(filepath.Join(docs, figuresFile), append(data, '\n'), 0o644)
+}
+
+func (r *Report) writePage(docs string) error {
 	page, err := r.page()
 	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(docs, figuresFile), append(data, '\n'), 0o644); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(docs, pageFile), page, 0o644)

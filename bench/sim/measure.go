@@ -173,7 +173,10 @@ func number(v float64) string {
 }
 
 func seconds(v float64) string {
-	if v < 10 {
+	switch {
+	case v == 0:
+		return "0 s"
+	case v < 10:
 		return strconv.FormatFloat(v, 'f', 2, 64) + " s"
 	}
 	return strconv.FormatFloat(v, 'f', 1, 64) + " s"
@@ -233,6 +236,8 @@ func Note(run *Run, ids ...string) string {
 		case m.Note == "" || len(parts) == 2 || math.IsNaN(v):
 		case m.ID == "recover" && math.IsInf(v, 1):
 			parts = append(parts, "never back")
+		case m.ID == "recover" && v == 0:
+			parts = append(parts, "back at once")
 		default:
 			parts = append(parts, strings.Replace(m.Note, "%", m.Text(v), 1))
 		}
