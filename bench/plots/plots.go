@@ -296,15 +296,15 @@ func timeStep(span float64) float64 {
 	return 3600
 }
 
-// countStep is 1, 2 or 5 times a power of ten that fits into top two to five times.
+// countStep is the greatest 1, 2 or 5 times a power of ten that fits into top twice.
 func countStep(top float64) float64 {
 	power := math.Pow(10, math.Floor(math.Log10(top)))
-	for _, part := range []float64{0.5, 0.2} {
-		if top/(power*part) >= 2 && top/(power*part) <= 5 {
+	for _, part := range []float64{5, 2, 1, 0.5} {
+		if top/(power*part) >= 2 {
 			return power * part
 		}
 	}
-	return power
+	return power / 5
 }
 
 func countLabel(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
