@@ -145,7 +145,7 @@ func TestPB37_ProbeThatIsNeverEnded(t *testing.T) {
 		time.Sleep(10*time.Second - 1)
 		r.reject()
 		r.want(breaker.HalfOpen)
-		time.Sleep(1)
+		time.Sleep(1 * time.Nanosecond)
 		r.reject()
 		r.wantOpenFor(20 * time.Second)
 		time.Sleep(20 * time.Second)

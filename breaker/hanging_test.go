@@ -69,7 +69,7 @@ func TestHangingHostIsCutOffInLowTraffic(t *testing.T) {
 
 func TestLongPollAmongFastCallsDoesNotOpen(t *testing.T) {
 	inBubble(t, hangRule, func(r rig) {
-		r.drive(100, 5*time.Minute, func(n int) (time.Duration, breaker.Outcome) {
+		r.drive(100, 2*time.Minute, func(n int) (time.Duration, breaker.Outcome) {
 			if n%20 == 0 {
 				return 30 * time.Second, breaker.Success
 			}
@@ -105,7 +105,7 @@ func TestCallsThatHangForEverDoNotReopenARecoveredCircuit(t *testing.T) {
 		r.succeed(1)
 		r.want(breaker.Closed)
 		seen := len(*r.seen)
-		r.drive(100, 10*time.Minute, healthy)
+		r.drive(100, 3*time.Minute, healthy)
 		if len(*r.seen) != seen {
 			r.Errorf("reopened: %+v", (*r.seen)[seen:])
 		}
@@ -268,7 +268,7 @@ func TestRunOfOverdueCallsBeginsAtTheLastSuccess(t *testing.T) {
 func TestOverdueIsNeverForgotten(t *testing.T) {
 	inBubble(t, hangRule, func(r rig) {
 		first, second := r.admit(), r.admit()
-		r.drive(100, time.Hour/10, healthy)
+		r.drive(100, time.Minute, healthy)
 		if got := r.b.Snapshot(); got.Counts.Overdue != 2 {
 			r.Errorf("%d overdue, want 2", got.Counts.Overdue)
 		}

@@ -181,7 +181,7 @@ func TestBusyCircuitIsProbedEarly(t *testing.T) {
 			if rejections >= 100 {
 				r.reject()
 			}
-			time.Sleep(1)
+			time.Sleep(1 * time.Nanosecond)
 			r.admit()
 		})
 	}
