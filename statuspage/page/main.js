@@ -81,9 +81,7 @@ function listen() {
   });
   on('transition', t => {
     const at = time(t.at), verb = t.to === 'open' && t.from === 'half-open' ? 'opened again' : VERBS[t.to] ?? t.to;
-    if (t.from === 'closed') outages.set(t.key, { at, reason: t.reason });
-    else if (t.to === 'closed') outages.delete(t.key);
-    const reason = t.to === 'half-open' ? '' : t.reason; // it would be that of the opening again
+    const reason = t.to === 'half-open' ? '' : t.reason; // the opening's, which stands just below
     showEvent(t.to, at, t.key, verb, [reason && visible(reason), t.rejected ? number(t.rejected) + ' rejected before' : '']);
     if (clock.now() - at < 5000) news.push([t.key, verb, t.reason]);
     pollSoon();

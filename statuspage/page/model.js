@@ -78,13 +78,7 @@ class Circuit {
   // Open ones first, then half-open ones, then those whose mode is not the usual one.
   get order() { return this.rank < 2 ? this.rank : this.s.mode === 'enforce' ? 3 : 2; }
 
-  // why is the reason, with what began it where a probe has failed since.
-  get why() {
-    const reason = visible(this.s.reason || ' ');
-    const first = this.rank < 2 && this.s.mode !== 'force-open' && outages.get(this.key);
-    if (!first || !first.reason || first.reason === this.s.reason) return reason;
-    return `${visible(first.reason)}, then ${reason}`;
-  }
+  get why() { return visible(this.s.reason || ' '); }
 
   matches(words) {
     if (!words.length) return true;
@@ -110,7 +104,6 @@ const CHIPS = {
 };
 
 const circuits = new Map(); // key → Circuit
-const outages = new Map(); // key → the transition that ended its being closed, as far as the events tell
 
 // takeAll replaces all circuits by those of a document.
 function takeAll(doc) {
@@ -122,10 +115,7 @@ function takeAll(doc) {
     c.take(s, now);
     gone.delete(s.key);
   }
-  for (const key of gone) {
-    circuits.delete(key);
-    outages.delete(key);
-  }
+  for (const key of gone) circuits.delete(key);
 }
 
 const compareText = new Intl.Collator('en', { numeric: true }).compare;
