@@ -208,7 +208,7 @@ func (s scraped) scrape(stop <-chan struct{}) {
 
 func benchmarkServer(b *testing.B, protocol string, s subjects.Transport) {
 	const workers = 32
-	pairs, requests := 10, 4000
+	pairs, requests := 20, 2000
 	if testing.Short() {
 		pairs, requests = 3, 1000
 	}
