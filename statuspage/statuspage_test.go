@@ -251,3 +251,29 @@ func BenchmarkCircuits(b *testing.B) {
 		get(h, "/circuits")
 	}
 }
+
+// Whatever the key and the place, the circuit is found, and no other.
+func FuzzCircuitOfAnyKey(f *testing.F) {
+	for _, key := range awkwardKeys {
+		f.Add(key)
+	}
+	f.Fuzz(func(t *testing.T, key string) {
+		if key == "" || key == "." || key == ".." {
+			t.Skip("no segment of a path can be this")
+		}
+		set := newSet("other", key)
+		h := New(set, &Options{Control: allow})
+		mux := http.NewServeMux()
+		mux.Handle("/circuits/", h)
+		mux.Handle("/stripped/", http.StripPrefix("/stripped", h))
+		for _, base := range []string{"/circuits/", "/stripped/"} {
+			w := get(mux, base+"circuits/"+url.PathEscape(key))
+			require.Equal(t, 200, w.Code, w.Body.String())
+			w = send(mux, "POST", base+"circuits/"+url.PathEscape(key)+"/mode", form("mode", "observe", "reason", "test"))
+			require.Equal(t, 200, w.Code, w.Body.String())
+			assert.Equal(t, breaker.Observe, set.Get(key).Snapshot().Mode)
+			set.Get(key).SetMode(breaker.Enforce, "")
+		}
+		assert.Equal(t, breaker.Enforce, set.Get("other").Snapshot().Mode)
+	})
+}

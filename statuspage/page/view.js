@@ -109,7 +109,7 @@ class Row {
     else if (s.state === 'open' && !c.until) text = 'no time set';
     else if (s.state === 'open' && c.until > now) {
       left = c.until - now;
-      text = 'in ' + duration(left, true);
+      text = 'within ' + duration(left, true);
     } else if (s.state === 'open') text = 'next call';
     setText(this.next, text);
     this.bar.hidden = left === 0;

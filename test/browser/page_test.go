@@ -61,7 +61,7 @@ func TestHostOpensAndRecovers(t *testing.T) {
 	if err := call(); !errors.Is(err, httpbreaker.ErrOpen) {
 		t.Fatalf("err = %v; want ErrOpen", err)
 	}
-	page.until(`document.querySelector('#rows tr[data-state=open] .next')?.innerText.startsWith('in ')`)
+	page.until(`document.querySelector('#rows tr[data-state=open] .next')?.innerText.startsWith('within ')`)
 	page.contains("#rows tr", "Open", "3 calls in a row failed")
 	page.until(`document.querySelector('#rows .rejected')?.innerText.startsWith('1')`)
 	page.until(`document.title === '(1 open) Circuits'`)
