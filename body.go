@@ -74,13 +74,14 @@ func (b *watchedBody) ended(err error) {
 // the response and ends with it. What follows a 101 or a CONNECT is a connection, and
 // must stay the io.Writer that it is; a stream of events has no end to wait for.
 func hasBody(req *http.Request, res *http.Response) bool {
+	if res.ContentLength == 0 || res.Body == nil || res.Body == http.NoBody {
+		return false
+	}
 	switch res.StatusCode {
 	case http.StatusSwitchingProtocols, http.StatusNoContent, http.StatusNotModified:
 		return false
 	}
-	return res.Body != nil && res.Body != http.NoBody && res.ContentLength != 0 &&
-		req.Method != http.MethodHead && req.Method != http.MethodConnect &&
-		!isEventStream(res.Header)
+	return req.Method != http.MethodHead && req.Method != http.MethodConnect && !isEventStream(res.Header)
 }
 
 // isEventStream looks at the media type and leaves its parameters aside.

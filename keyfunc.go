@@ -72,8 +72,11 @@ func ByHost(req *http.Request) string {
 	case "http":
 		defaultPort = 80
 	}
-	if key, ok := canonicalKey(host, defaultPort); ok {
-		return key
+	portless := defaultPort != 443 && strings.IndexByte(host, ':') < 0 // no key as it stands
+	if !portless {
+		if key, ok := canonicalKey(host, defaultPort); ok {
+			return key
+		}
 	}
 	if len(host) > 2*maxHostName { // not worth remembering
 		return invalidHost

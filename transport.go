@@ -120,10 +120,11 @@ type Config struct {
 // The zero Transport works and equals New(nil). A Transport is safe for concurrent
 // use and must not be copied after first use.
 type Transport struct {
-	init  sync.Once // fills in what cfg leaves open
-	cfg   Config
-	timed bool // somebody reads Result.Duration
-	epoch time.Time
+	init     sync.Once // fills in what cfg leaves open
+	cfg      Config
+	byStatus bool // a response is judged by DefaultClassifier, and by nothing else
+	timed    bool // somebody reads Result.Duration
+	epoch    time.Time
 }
 
 var _ http.RoundTripper = (*Transport)(nil)
@@ -150,6 +151,7 @@ func New(cfg *Config) *Transport {
 }
 
 func (t *Transport) setDefaults() {
+	t.byStatus = t.cfg.Classify == nil && t.cfg.RetryAfter == 0 && !t.cfg.FallbackOnFailure
 	t.timed = t.cfg.Classify != nil || t.cfg.FallbackOnFailure
 	t.epoch = time.Now()
 	if t.cfg.Base == nil {
@@ -169,25 +171,44 @@ func (t *Transport) setDefaults() {
 // RoundTrip implements [http.RoundTripper]: it returns what Base returns, unchanged,
 // or, if the circuit is open, an *OpenError or the answer of Config.Fallback.
 //
-// A request whose context is done is not sent and returns [context.Cause] of it. One
-// whose URL or Header is nil goes straight to Base, which refuses it.
+// A request whose context is done is not sent and returns [context.Cause] of it; one
+// whose Cancel channel is closed returns [context.Canceled]. One whose URL or Header is
+// nil goes straight to Base, which refuses it.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.init.Do(t.setDefaults)
 	b := t.breaker(req)
 	if b == nil {
 		return t.cfg.Base.RoundTrip(req)
 	}
-	ctx := req.Context()
-	if ctx.Err() != nil {
+	if err := givenUp(req); err != nil {
 		closeBody(req)
-		return nil, context.Cause(ctx)
+		return nil, err
 	}
-	permit, err := b.Allow(ctx)
+	permit, err := b.Allow(req.Context())
 	if err != nil {
 		closeBody(req)
 		return t.instead(Result{Request: req, Err: err})
 	}
 	return t.send(req, permit)
+}
+
+// givenUp returns why nobody waits for a response to req, or nil. The Cancel channel is
+// deprecated, but it is how http.Client.Timeout stops its retries as well.
+func givenUp(req *http.Request) error {
+	if ctx := req.Context(); ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	//lint:ignore SA1019 others still set it
+	cancel := req.Cancel
+	if cancel == nil {
+		return nil
+	}
+	select {
+	case <-cancel:
+		return context.Canceled
+	default:
+		return nil
+	}
 }
 
 // breaker returns the breaker that req has to ask; nil means none.
@@ -235,18 +256,23 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 		res = nil
 	}
 
-	result := Result{Request: req, Response: res, Err: err, Duration: t.clock() - start, body: upload}
-	outcome, shutFor := t.judge(result)
+	took := t.clock() - start
+	outcome, shutFor := breaker.Ignored, time.Duration(0)
+	if t.byStatus && err == nil && res != nil {
+		outcome = judgeStatus(res.StatusCode)
+	} else {
+		outcome, shutFor = t.judge(Result{Request: req, Response: res, Err: err, Duration: took, body: upload})
+	}
 	switch {
 	case shutFor > 0:
 		permit.Trip(shutFor, fmt.Sprintf("%v, Retry-After %v", statusError(res.StatusCode), shutFor))
 	case outcome == breaker.Failure:
-		permit.Fail(cause(result))
+		permit.Fail(cause(res, err))
 	case outcome == breaker.Success && !t.cfg.HeadersOnly && !permit.Probe() && hasBody(req, res):
 		permit.Answered()
 		res.Body = &watchedBody{
 			ReadCloser: res.Body, t: t, permit: permit,
-			req: req, res: res, upload: upload, start: start, headerAfter: result.Duration,
+			req: req, res: res, upload: upload, start: start, headerAfter: took,
 		}
 	default:
 		permit.Done(outcome)
@@ -254,7 +280,7 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 	settled = true
 
 	if outcome == breaker.Failure && t.cfg.FallbackOnFailure {
-		return t.instead(result)
+		return t.instead(Result{Request: req, Response: res, Err: err, Duration: took, body: upload})
 	}
 	return res, err
 }
@@ -283,11 +309,11 @@ func (t *Transport) judge(r Result) (breaker.Outcome, time.Duration) {
 }
 
 // cause is the error that stands for a failed round trip in OpenError.Last.
-func cause(r Result) error {
-	if r.Err == nil && r.Response != nil {
-		return statusError(r.Response.StatusCode)
+func cause(res *http.Response, err error) error {
+	if err == nil && res != nil {
+		return statusError(res.StatusCode)
 	}
-	return r.Err
+	return err
 }
 
 // statusError says that a response's status was the failure. Nothing is formatted

@@ -30,7 +30,7 @@ func (p *Permit) number() uint16 { return uint16(p.tag >> permitNumberShift) }
 
 // Done ends the call with its outcome.
 func (p *Permit) Done(o Outcome) {
-	if o == Success && p.tag&(permitAnswered|permitCareful) == 0 {
+	if o == Success && p.tag&permitCareful == 0 {
 		if b := p.b; b != nil {
 			now := b.env.now()
 			if p.timed != nil {
@@ -41,6 +41,9 @@ func (p *Permit) Done(o Outcome) {
 				p.timed = nil
 			}
 			if b.countSuccess(p.tag, now) {
+				if p.tag&permitAnswered != 0 {
+					b.answered.Add(-1)
+				}
 				p.b = nil
 				return
 			}
@@ -134,14 +137,10 @@ func (p *Permit) end(v verdict) {
 		return
 	}
 	p.b = nil
-	now := b.env.now()
-	took := p.took(now)
+	took := p.took(b.env.now())
 	p.leave(b)
 	if p.tag&permitAnswered != 0 {
 		b.answered.Add(-1)
-	}
-	if v.outcome == Success && p.tag&(permitAnswered|permitCareful) == permitAnswered && b.countSuccess(p.tag, now) {
-		return
 	}
 	b.lock()
 	call, askTrip := b.settle(p, v, took, b.env.now())
