@@ -13,7 +13,7 @@ import (
 // out again, and nothing else. It is safe for concurrent use.
 type memo struct {
 	seed  maphash.Seed
-	slots [4096]atomic.Pointer[memoEntry]
+	slots [1 << 14]atomic.Pointer[memoEntry] // more than a Set holds keys by default
 }
 
 type memoEntry struct {
@@ -24,16 +24,18 @@ type memoEntry struct {
 func newMemo() *memo { return &memo{seed: maphash.MakeSeed()} }
 
 // places returns the two places where the key of n and s may be.
-func (m *memo) places(n int, s string) [2]*atomic.Pointer[memoEntry] {
+func (m *memo) places(n int, s string) (a, b *atomic.Pointer[memoEntry]) {
 	i := (maphash.String(m.seed, s) + uint64(n)*0x9e3779b97f4a7c15) % uint64(len(m.slots))
-	return [2]*atomic.Pointer[memoEntry]{&m.slots[i], &m.slots[i^1]}
+	return &m.slots[i], &m.slots[i^1]
 }
 
 func (m *memo) get(n int, s string) (key string, ok bool) {
-	for _, place := range m.places(n, s) {
-		if e := place.Load(); e != nil && e.n == n && e.s == s {
-			return e.key, true
-		}
+	a, b := m.places(n, s)
+	if e := a.Load(); e != nil && e.n == n && e.s == s {
+		return e.key, true
+	}
+	if e := b.Load(); e != nil && e.n == n && e.s == s {
+		return e.key, true
 	}
 	return "", false
 }
@@ -42,14 +44,12 @@ func (m *memo) get(n int, s string) (key string, ok bool) {
 // there: strings that come often get in, and a flood of others does not drive
 // them out.
 func (m *memo) put(n int, s, key string) {
-	for _, place := range m.places(n, s) {
-		if place.Load() == nil {
-			place.Store(newMemoEntry(n, s, key))
-			return
-		}
-	}
-	if r := rand.Uint32N(32); r < 2 {
-		m.places(n, s)[r].Store(newMemoEntry(n, s, key))
+	a, b := m.places(n, s)
+	switch r := rand.Uint32N(32); {
+	case a.Load() == nil || r == 0:
+		a.Store(newMemoEntry(n, s, key))
+	case b.Load() == nil || r == 1:
+		b.Store(newMemoEntry(n, s, key))
 	}
 }
 
