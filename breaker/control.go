@@ -169,7 +169,7 @@ func (b *Breaker) rewindow(old, r *rules, now int64) {
 			return
 		}
 		was.each(func(index int64, from bucket) {
-			to := min(b.window.current, (index*old.bucket+old.bucket/2)/r.bucket)
+			to := min(b.window.current, r.indexOf((index-firstBucket)*old.bucket+old.bucket/2+beginning))
 			if to > b.window.current-windowBuckets {
 				b.window.at(to).add(from)
 			}

@@ -48,8 +48,9 @@ func (t *timed) of() *inflight {
 
 const (
 	inflightSlots = 64 // more than two SlowCalls reach back
-	slotBits      = 24 // a slot is the step's number above, the calls in flight below
+	slotBits      = 24 // a slot is the step above, without its high bits, and the calls in flight below
 	slotCalls     = 1<<slotBits - 1
+	slotSteps     = 1<<(64-slotBits) - 1
 )
 
 func newInflight(slowCall time.Duration, now int64, successes uint64) *inflight {
@@ -67,6 +68,13 @@ func (f *inflight) end(step uint64) int64 { return int64(step+1) << f.shift }
 
 func (f *inflight) slot(step uint64) *atomic.Uint64 { return &f.slots[step%inflightSlots] }
 
+// stepOf returns the step of a slot as seen from a step that is not much earlier;
+// ok is false if it is from the time after.
+func stepOf(slot, now uint64) (step uint64, ok bool) {
+	ago := (now - slot>>slotBits) & slotSteps
+	return now - ago, ago <= slotSteps/2
+}
+
 // enter counts a call that begins now. It fails if the slot still holds calls
 // of an earlier step: the caller must make room under the lock first.
 func (f *inflight) enter(now int64) bool {
@@ -75,7 +83,7 @@ func (f *inflight) enter(now int64) bool {
 	for {
 		s := slot.Load()
 		next := s + 1
-		if s>>slotBits != step {
+		if s>>slotBits != step&slotSteps {
 			if s&slotCalls != 0 {
 				return false
 			}
@@ -94,7 +102,7 @@ func (f *inflight) leave(start int64) bool {
 	slot := f.slot(step)
 	for {
 		s := slot.Load()
-		if s>>slotBits != step || s&slotCalls == 0 {
+		if s>>slotBits != step&slotSteps || s&slotCalls == 0 {
 			return false
 		}
 		if slot.CompareAndSwap(s, s-1) {
@@ -109,11 +117,12 @@ func (f *inflight) makeRoom(now int64) {
 	slot := f.slot(step)
 	for {
 		s := slot.Load()
-		if s>>slotBits >= step || s&slotCalls == 0 {
+		was, ok := stepOf(s, step)
+		if !ok || was == step || s&slotCalls == 0 {
 			return
 		}
 		if slot.CompareAndSwap(s, step<<slotBits) {
-			began := f.end(s >> slotBits)
+			began := f.end(was)
 			n := int(s & slotCalls)
 			f.old += n
 			if began+f.slow > f.lastOK {
@@ -154,8 +163,10 @@ func (f *inflight) overdue(successes uint64, now int64) (calls, run int, runBega
 	}
 	for i := range f.slots {
 		s := f.slots[i].Load()
-		n, end := int(s&slotCalls), f.end(s>>slotBits)
-		if n == 0 || end > now-f.slow {
+		n := int(s & slotCalls)
+		step, ok := stepOf(s, f.step(now))
+		end := f.end(step)
+		if !ok || n == 0 || end > now-f.slow {
 			continue
 		}
 		calls += n

@@ -61,10 +61,17 @@ func (b *Breaker) book(c Call, now int64) {
 // roll moves the time window on to now.
 func (b *Breaker) roll(now int64) {
 	b.fold()
-	width := b.rules.Load().bucket
-	b.window.advance(now / width)
-	b.bucketEnd.Store((b.window.current + 1) * width)
+	r := b.rules.Load()
+	index := r.indexOf(now)
+	b.window.advance(index)
+	b.bucketEnd.Store((index-firstBucket+1)*r.bucket + beginning)
 }
+
+// firstBucket is the index of the bucket that begins at env.start: a multiple of
+// windowBuckets, and so large that those before it have a positive one.
+const firstBucket = 1e18
+
+func (r *rules) indexOf(now int64) int64 { return (now-beginning)/r.bucket + firstBucket }
 
 // fold takes the successes that were counted without the lock into the window
 // and the totals.
@@ -96,7 +103,7 @@ func (b *Breaker) count(now int64) (c counted) {
 	if b.calls != nil {
 		c.Counts = b.calls.Counts
 	} else {
-		index := now / b.rules.Load().bucket
+		index := b.rules.Load().indexOf(now)
 		c.Counts, c.failedIn = b.window.sum(index)
 		if b.window.current > index-windowBuckets {
 			c.Calls += int(b.word.Load() & countMask)

@@ -19,10 +19,15 @@ type env struct {
 	observers atomic.Pointer[observers]
 }
 
-// now is the time since start, in nanoseconds. It is monotonic.
-func (e *env) now() int64 { return int64(time.Since(e.start)) }
+// beginning is what now returns at start. It is far from zero, for there is a way
+// to get before it: a breaker that was made outside of a synctest bubble may be
+// used inside, where it is the year 2000.
+const beginning = 1 << 60
 
-func (e *env) time(t int64) time.Time { return e.start.Add(time.Duration(t)) }
+// now is the time in nanoseconds: monotonic, and positive.
+func (e *env) now() int64 { return beginning + int64(time.Since(e.start)) }
+
+func (e *env) time(t int64) time.Time { return e.start.Add(time.Duration(t - beginning)) }
 
 // observers is immutable.
 type observers struct {
@@ -153,8 +158,8 @@ func (o *observer) leave() {
 	}
 }
 
-// stop returns when no hook of o is running any more and none will be. A hook
-// that stops its own observer does not wait for itself.
+// stop returns when no hook of o is running any more and none will be. It does
+// not wait inside of a hook, which might be the one that it would wait for.
 func (o *observer) stop() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -137,6 +137,9 @@ func (p *Permit) end(v verdict) {
 		return
 	}
 	p.b = nil
+	if v.outcome > Failure {
+		v.outcome = Ignored // there is no such outcome
+	}
 	took := p.took(b.env.now())
 	p.leave(b)
 	if p.tag&permitAnswered != 0 {

@@ -19,17 +19,24 @@ type timeWindow struct {
 
 func (w *timeWindow) at(index int64) *bucket { return &w.buckets[index%windowBuckets] }
 
-// advance makes index the newest bucket and empties those in between.
+// advance makes index the newest bucket and empties those in between. If time has
+// gone back, as from one synctest bubble to the next, the window begins anew.
 func (w *timeWindow) advance(index int64) {
-	for n := max(w.current+1, index-windowBuckets+1); n <= index; n++ {
+	if index < w.current || index-w.current >= windowBuckets {
+		w.buckets = [windowBuckets]bucket{}
+	}
+	for n := w.current + 1; n <= index && n < w.current+windowBuckets; n++ {
 		*w.at(n) = bucket{}
 	}
-	w.current = max(w.current, index)
+	w.current = index
 }
 
 // sum adds up what is in the window when index is the newest bucket, and tells
 // in how many buckets there are failures. It changes nothing.
 func (w *timeWindow) sum(index int64) (c Counts, failedIn int) {
+	if w.current > index {
+		return c, 0 // time has gone back
+	}
 	for n := max(0, index-windowBuckets+1); n <= w.current; n++ {
 		b := w.at(n)
 		c.Calls += int(b.ok) + int(b.failed)
