@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -37,6 +38,34 @@ func TestREADMECode(t *testing.T) {
 	}
 	assert.Less(t, strings.Count(string(readme[:strings.Index(string(readme), "```go")]), "\n"), 8,
 		"a reader wants to see code at once")
+}
+
+// TestREADMENames shows that the tests which the README names as proof, and the
+// files that it links to, are there.
+func TestREADMENames(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	var tests strings.Builder
+	for _, pattern := range []string{"*_test.go", "breaker/*_test.go"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, file := range files {
+			source, err := os.ReadFile(file)
+			require.NoError(t, err)
+			tests.Write(source)
+		}
+	}
+	names := regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllStringSubmatch(string(readme), -1)
+	require.NotEmpty(t, names)
+	for _, name := range names {
+		assert.Contains(t, tests.String(), "\nfunc "+name[1]+"(t *testing.T)")
+	}
+	for _, link := range regexp.MustCompile(`(?:\]\(|src(?:set)?=")([^)"#]+)`).FindAllStringSubmatch(string(readme), -1) {
+		if !strings.HasPrefix(link[1], "https://") {
+			_, err := os.Stat(link[1])
+			assert.NoError(t, err)
+		}
+	}
 }
 
 // flat leaves layout aside: indentation, alignment and comments, so that the
