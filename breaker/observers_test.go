@@ -269,7 +269,7 @@ func TestStopIsABarrier(t *testing.T) {
 			}
 		})
 	}
-	for range 50 {
+	for range 25 {
 		var stopped atomic.Bool
 		var running, heard atomic.Int64
 		hook := func() {

@@ -375,3 +375,18 @@ func TestPermitEndsOnce(t *testing.T) {
 		}
 	})
 }
+
+// An outcome that there is not says nothing, like Ignored.
+func TestUnknownOutcomeIsIgnored(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		r.calls(10, breaker.Outcome(7))
+		r.want(breaker.Closed)
+		if got := r.b.Snapshot(); got.Totals.Ignored != 10 || got.Counts != (breaker.Counts{}) {
+			r.Errorf("%+v", got)
+		}
+		r.fail(3)
+		time.Sleep(10 * time.Second)
+		r.calls(10, breaker.Outcome(255))
+		r.want(breaker.HalfOpen)
+	})
+}
