@@ -63,7 +63,7 @@ func TestRun(t *testing.T) {
 			assert.Positive(t, held, "some request is rejected between the recovery and the probe")
 
 			for line := range strings.Lines(text) {
-				assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), 100, "%q", line)
+				assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), 88, "%q", line)
 			}
 		})
 	}

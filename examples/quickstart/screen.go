@@ -123,7 +123,7 @@ func (s *screen) result(row, n int, how mark, took time.Duration, text string) {
 func (s *screen) stateChanged(t breaker.Transition) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	why := t.Reason
+	why, _, _ := strings.Cut(t.Reason, ", after: ") // what it opened for at first has been said
 	if t.To == breaker.HalfOpen {
 		why = "one probe goes through"
 	}
