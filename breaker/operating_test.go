@@ -3,7 +3,6 @@ package breaker_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -342,38 +341,6 @@ func TestRulesHoldWhileRamping(t *testing.T) {
 	})
 }
 
-// A record is kept of an open circuit that had to make room.
-func TestEvictedOpenCircuitComesBackAsItWas(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		set := breaker.NewSet(breaker.Options{Config: runRule, MaxKeys: 10})
-		set.Get("victim").Trip(10*time.Second, "test")
-		until := set.Get("victim").Snapshot().Until
-		flood := func() {
-			for i := range 50 {
-				set.Get(fmt.Sprint(i)).Trip(time.Hour, "test")
-			}
-			if _, ok := set.Lookup("victim"); ok {
-				t.Fatal("the victim was not evicted")
-			}
-		}
-		flood()
-		r := rig{T: t, b: set.Get("victim"), start: time.Now()}
-		if e := r.reject(); !e.Until.Equal(until) {
-			t.Errorf("open until %v, want %v", e.Until, until)
-		}
-		flood()
-		time.Sleep(10 * time.Second)
-		r.b = set.Get("victim")
-		if p := r.admit(); !p.Probe() {
-			t.Error("let through, but not as a probe")
-		}
-		r.reject()
-		if got := set.Stats(); got.Keys != 10 || got.Demoted == 0 || got.Forgotten != 0 {
-			t.Errorf("%+v", got)
-		}
-	})
-}
-
 func TestDoSpendsNothingOnAContextThatIsDone(t *testing.T) {
 	inBubble(t, runRule, func(r rig) {
 		r.fail(3)
@@ -390,22 +357,4 @@ func TestDoSpendsNothingOnAContextThatIsDone(t *testing.T) {
 			r.Errorf("%v; %+v became %+v", err, before, r.b.Snapshot())
 		}
 	})
-}
-
-// Where there are closed circuits, the open ones stay.
-func TestClosedCircuitsMakeRoomFirst(t *testing.T) {
-	set := breaker.NewSet(breaker.Options{MaxKeys: 10})
-	set.Get("open").Trip(time.Hour, "test")
-	set.Get("forced").SetMode(breaker.ForceOpen, "test")
-	for i := range 1000 {
-		set.Get(fmt.Sprint(i))
-	}
-	for _, key := range []string{"open", "forced", "999"} {
-		if _, ok := set.Lookup(key); !ok {
-			t.Errorf("%s had to go: %+v", key, set.Stats())
-		}
-	}
-	if got := set.Stats(); got.Keys != 10 || got.Evicted != 992 || got.Demoted != 0 {
-		t.Errorf("%+v", got)
-	}
 }
