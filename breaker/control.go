@@ -118,7 +118,8 @@ func (b *Breaker) modeReason() string {
 	return *b.forMode
 }
 
-// Update sets new rules. State, deadlines, counts and the mode stay. An invalid
+// Update sets new rules. State, deadlines, counts and the mode stay; but
+// with another SlowCall, the calls now in flight are never overdue. An invalid
 // cfg is an error as of [Config.Validate] and changes nothing.
 func (b *Breaker) Update(cfg Config) error {
 	r, err := newRules(cfg)
