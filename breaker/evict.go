@@ -10,7 +10,7 @@ const sampled = 16
 // their keys.
 func (s *Set) makeRoom(more int) (gone []string) {
 	limit := s.options.MaxKeys
-	for limit > 0 && s.count > 0 && s.count+more > limit {
+	for limit > 0 && s.members.count > 0 && s.members.count+more > limit {
 		s.unhold()
 		m := s.leastUsed()
 		if m == nil {
@@ -65,9 +65,8 @@ func (s *Set) leastUsed() (least *member) {
 }
 
 func (s *Set) drop(m *member) {
-	s.members.Delete(m.key)
+	s.members.remove(m)
 	s.remove(m)
-	s.count--
 }
 
 func (s *Set) hold(m *member) {

@@ -49,13 +49,12 @@ type Stats struct {
 // zero Set is ready to use, with the default Options. A Set is safe for
 // concurrent use and must not be copied.
 type Set struct {
-	members sync.Map // string → *member
+	members table
 	env     env
 	tick    atomic.Uint64 // grows with each new member: a coarse clock of use
 
 	mu      sync.Mutex // guards all below, and changes of members
 	options *options
-	count   int
 	idle    list   // members whose breakers were closed when last looked at, latest used in front
 	held    list   // those that something must be remembered of
 	ledger  ledger // what is remembered of those that had to go
@@ -143,30 +142,34 @@ type member struct {
 // Get returns the breaker of this key, and makes it if need be. It takes no lock
 // if the breaker is there.
 func (s *Set) Get(key string) *Breaker {
-	if v, ok := s.members.Load(key); ok {
-		b := &v.(*member).Breaker
-		if tick := s.tick.Load(); b.used.Load() != tick {
-			b.used.Store(tick)
-		}
-		return b
+	m := s.members.get(key)
+	if m == nil {
+		return s.add(key)
 	}
-	return s.add(key)
+	if tick := s.tick.Load(); m.used.Load() != tick {
+		m.used.Store(tick)
+	}
+	return &m.Breaker
 }
 
 // Lookup returns the breaker of this key if there is one. It does not count as
 // use.
 func (s *Set) Lookup(key string) (*Breaker, bool) {
-	if v, ok := s.members.Load(key); ok {
-		return &v.(*member).Breaker, true
+	if m := s.members.get(key); m != nil {
+		return &m.Breaker, true
 	}
 	return nil, false
 }
 
 // All yields the breakers in no particular order. A breaker that comes or goes
-// meanwhile may be yielded or not.
+// meanwhile may be yielded or not; no key is yielded twice.
 func (s *Set) All() iter.Seq2[string, *Breaker] {
 	return func(yield func(string, *Breaker) bool) {
-		s.members.Range(func(key, v any) bool { return yield(key.(string), &v.(*member).Breaker) })
+		for m := range s.members.all() {
+			if !yield(m.key, &m.Breaker) {
+				return
+			}
+		}
 	}
 }
 
@@ -174,7 +177,7 @@ func (s *Set) All() iter.Seq2[string, *Breaker] {
 func (s *Set) Len() int {
 	s.lock()
 	defer s.mu.Unlock()
-	return s.count
+	return s.members.count
 }
 
 // Stats returns the set's own numbers.
@@ -182,7 +185,7 @@ func (s *Set) Stats() Stats {
 	s.lock()
 	defer s.mu.Unlock()
 	return Stats{
-		Keys: s.count, Records: len(s.ledger.records),
+		Keys: s.members.count, Records: len(s.ledger.records),
 		Evicted: s.evicted, Demoted: s.demoted, Forgotten: s.ledger.forgotten,
 	}
 }
@@ -210,8 +213,8 @@ func (s *Set) add(key string) *Breaker {
 func (s *Set) insert(key string, o *options, r *rules) (b *Breaker, gone []string, ok bool) {
 	s.lock()
 	defer s.mu.Unlock()
-	if v, ok := s.members.Load(key); ok {
-		return &v.(*member).Breaker, nil, true
+	if m := s.members.get(key); m != nil {
+		return &m.Breaker, nil, true
 	}
 	if s.options != o {
 		return nil, nil, false
@@ -224,8 +227,7 @@ func (s *Set) insert(key string, o *options, r *rules) (b *Breaker, gone []strin
 	}
 	m.used.Store(s.tick.Add(1))
 	s.idle.place(m)
-	s.count++
-	s.members.Store(key, m)
+	s.members.put(m)
 	return &m.Breaker, gone, true
 }
 
@@ -234,12 +236,12 @@ func (s *Set) insert(key string, o *options, r *rules) (b *Breaker, gone []strin
 func (s *Set) Remove(key string) {
 	s.lock()
 	s.ledger.take(key)
-	v, ok := s.members.Load(key)
-	if ok {
-		s.drop(v.(*member))
+	m := s.members.get(key)
+	if m != nil {
+		s.drop(m)
 	}
 	s.mu.Unlock()
-	if ok {
+	if m != nil {
 		s.env.evicted([]string{key})
 	}
 }
