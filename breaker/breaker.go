@@ -202,7 +202,10 @@ func observersOf(hooks []Hooks) []*observer {
 
 // init makes b ready. Nobody else may use it yet, or its lock must be held.
 func (b *Breaker) init(e *env, key string, r *rules) {
-	b.env, b.key = e, key
+	b.env = e
+	if key != "" { // Key reads it without the lock, also that of a zero Breaker
+		b.key = key
+	}
 	b.rules.Store(r)
 	if r.Mode != Enforce {
 		b.setMode(r.Mode, "configured to start in mode "+r.Mode.String())

@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -105,36 +106,32 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// configJSON is Config as JSON has it: Trip has no place in it.
-type configJSON struct {
-	Window              *duration `json:"window,omitempty"`
-	WindowCalls         *int      `json:"window_calls,omitempty"`
-	MinCalls            *int      `json:"min_calls,omitempty"`
-	FailureRate         *float64  `json:"failure_rate,omitempty"`
-	SlowCall            *duration `json:"slow_call,omitempty"`
-	SlowRate            *float64  `json:"slow_rate,omitempty"`
-	Failures            *int      `json:"failures,omitempty"`
-	ConsecutiveFailures *int      `json:"consecutive_failures,omitempty"`
-	ConsecutiveSpan     *duration `json:"consecutive_span,omitempty"`
-	OpenFor             *duration `json:"open_for,omitempty"`
-	MaxOpenFor          *duration `json:"max_open_for,omitempty"`
-	BusyCalls           *int      `json:"busy_calls,omitempty"`
-	Jitter              *float64  `json:"jitter,omitempty"`
-	Probes              *int      `json:"probes,omitempty"`
-	ProbeSuccesses      *int      `json:"probe_successes,omitempty"`
-	ProbeTimeout        *duration `json:"probe_timeout,omitempty"`
-	Ramp                *duration `json:"ramp,omitempty"`
-	Mode                *Mode     `json:"mode,omitempty"`
+// configField is a field of Config as JSON has it. Trip has no place there.
+type configField struct {
+	name  string
+	value any // a pointer into the Config
 }
 
-// over returns the JSON form whose fields are those of c.
-func (c *Config) over() *configJSON {
-	return &configJSON{
-		(*duration)(&c.Window), &c.WindowCalls, &c.MinCalls, &c.FailureRate,
-		(*duration)(&c.SlowCall), &c.SlowRate, &c.Failures,
-		&c.ConsecutiveFailures, (*duration)(&c.ConsecutiveSpan),
-		(*duration)(&c.OpenFor), (*duration)(&c.MaxOpenFor), &c.BusyCalls, &c.Jitter,
-		&c.Probes, &c.ProbeSuccesses, (*duration)(&c.ProbeTimeout), (*duration)(&c.Ramp), &c.Mode,
+func (c *Config) fields() []configField {
+	return []configField{
+		{"window", (*duration)(&c.Window)},
+		{"window_calls", &c.WindowCalls},
+		{"min_calls", &c.MinCalls},
+		{"failure_rate", &c.FailureRate},
+		{"slow_call", (*duration)(&c.SlowCall)},
+		{"slow_rate", &c.SlowRate},
+		{"failures", &c.Failures},
+		{"consecutive_failures", &c.ConsecutiveFailures},
+		{"consecutive_span", (*duration)(&c.ConsecutiveSpan)},
+		{"open_for", (*duration)(&c.OpenFor)},
+		{"max_open_for", (*duration)(&c.MaxOpenFor)},
+		{"busy_calls", &c.BusyCalls},
+		{"jitter", &c.Jitter},
+		{"probes", &c.Probes},
+		{"probe_successes", &c.ProbeSuccesses},
+		{"probe_timeout", (*duration)(&c.ProbeTimeout)},
+		{"ramp", (*duration)(&c.Ramp)},
+		{"mode", &c.Mode},
 	}
 }
 
@@ -142,23 +139,41 @@ func (c *Config) over() *configJSON {
 // durations as "10s". Zero values are written as they are, and mean the
 // default when they are read back.
 func (c Config) MarshalJSON() ([]byte, error) {
-	return json.Marshal(c.over())
+	var out bytes.Buffer
+	for i, f := range c.fields() {
+		value, err := json.Marshal(f.value)
+		if err != nil {
+			return nil, fmt.Errorf("breaker: Config: %q: %w", f.name, err)
+		}
+		fmt.Fprintf(&out, "%c%q:%s", "{,"[min(i, 1)], f.name, value)
+	}
+	out.WriteByte('}')
+	return out.Bytes(), nil
 }
 
-// UnmarshalJSON reads what MarshalJSON writes. Fields that are absent keep what
-// c held. Unknown fields, values of the wrong kind and a Config that Validate
-// refuses are errors; c is unchanged then.
+// UnmarshalJSON reads what MarshalJSON writes. Fields that are absent or null
+// keep what c held. Unknown fields, values of the wrong kind and a Config that
+// Validate refuses are errors, all of which are named at once; c is unchanged
+// then.
 func (c *Config) UnmarshalJSON(data []byte) error {
-	next := *c
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(next.over()); err != nil {
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(data, &given); err != nil {
 		return fmt.Errorf("breaker: Config: %w", err)
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("breaker: Config: more than one JSON value")
+	next := *c
+	var bad []error
+	for _, f := range next.fields() {
+		if value, ok := given[f.name]; ok {
+			if err := json.Unmarshal(value, f.value); err != nil {
+				bad = append(bad, fmt.Errorf("breaker: Config: %q = %s; %w", f.name, value, err))
+			}
+			delete(given, f.name)
+		}
 	}
-	if err := next.Validate(); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		bad = append(bad, fmt.Errorf("breaker: Config: unknown field %q", name))
+	}
+	if err := errors.Join(append(bad, next.Validate())...); err != nil {
 		return err
 	}
 	*c = next
@@ -168,14 +183,22 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 // duration is a time.Duration that is written as "1m30s" in JSON.
 type duration time.Duration
 
-func (d duration) MarshalText() ([]byte, error) {
-	return []byte(time.Duration(d).String()), nil
+func (d duration) MarshalJSON() ([]byte, error) {
+	return json.Marshal(time.Duration(d).String())
 }
 
-func (d *duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	if err == nil {
-		*d = duration(v)
+func (d *duration) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil
 	}
-	return err
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return errors.New(`want a duration such as "1m30s"`)
+	}
+	v, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf(`want a duration such as "1m30s": %w`, err)
+	}
+	*d = duration(v)
+	return nil
 }

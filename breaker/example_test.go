@@ -131,7 +131,7 @@ func ExampleConfig_UnmarshalJSON() {
 	fmt.Println(err)
 	// Output:
 	// 0.3 1m0s 2s <nil>
-	// breaker: Config: json: unknown field "failure_rates"
+	// breaker: Config: unknown field "failure_rates"
 }
 
 // A rule of one's own: many failures in all, but only at night.

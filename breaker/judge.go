@@ -19,7 +19,7 @@ func (b *Breaker) settleClosed(c Call, v verdict, now int64) (askTrip bool) {
 		}
 	} else {
 		b.run++
-		if b.run == 1 {
+		if b.run == 1 || now < b.runBegan {
 			b.runBegan = now
 			b.publish(false)
 		}
@@ -71,7 +71,13 @@ func (b *Breaker) roll(now int64) {
 // windowBuckets, and so large that those before it have a positive one.
 const firstBucket = 1e18
 
-func (r *rules) indexOf(now int64) int64 { return (now-beginning)/r.bucket + firstBucket }
+func (r *rules) indexOf(now int64) int64 {
+	index := (now-beginning)/r.bucket + firstBucket
+	if (now-beginning)%r.bucket < 0 {
+		index--
+	}
+	return index
+}
 
 // fold takes the successes that were counted without the lock into the window
 // and the totals.

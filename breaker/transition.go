@@ -327,7 +327,7 @@ func (b *Breaker) tell() {
 	for {
 		b.mu.Lock()
 		if len(b.queue.list) == 0 {
-			b.queue.telling = false
+			b.queue = nil
 			b.mu.Unlock()
 			finished = true
 			return
