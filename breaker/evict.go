@@ -1,15 +1,15 @@
 package breaker
 
-import "hash/maphash"
+import "slices"
 
 // sampled bounds how many members that are in use are passed over in search of
 // an idle one, so that a new key costs the same whatever the set's size.
 const sampled = 16
 
 // makeRoom lets members go until there is room for so many more. It returns
-// their keys.
+// their keys, if there is somebody to be told.
 func (s *Set) makeRoom(more int) (gone []string) {
-	limit := s.options.MaxKeys
+	limit, tell := s.options.MaxKeys, s.env.observing().wantEvicted()
 	for limit > 0 && s.members.count > 0 && s.members.count+more > limit {
 		s.unhold()
 		m := s.leastUsed()
@@ -23,9 +23,15 @@ func (s *Set) makeRoom(more int) (gone []string) {
 			s.evicted++
 		}
 		s.drop(m)
-		gone = append(gone, m.key)
+		if tell {
+			gone = append(gone, m.key)
+		}
 	}
 	return gone
+}
+
+func (o *observers) wantEvicted() bool {
+	return o != nil && slices.ContainsFunc(o.list, func(o *observer) bool { return o.Evicted != nil })
 }
 
 // unhold looks at one of the held members and returns it to the idle ones if
@@ -113,21 +119,6 @@ func (l *list) remove(m *member) {
 	m.prev, m.next = nil, nil
 }
 
-// record is what is kept of a circuit that had to go: until when it is open,
-// with the backoff's level and the mode in the low bits, which stand for less
-// than a microsecond.
-type record int64
-
-const (
-	recordModeBits  = 2
-	recordLevelBits = 6
-	recordLowBits   = recordModeBits + recordLevelBits
-)
-
-func (r record) until() int64 { return int64(r) &^ (1<<recordLowBits - 1) }
-func (r record) level() uint8 { return uint8(r) >> recordModeBits }
-func (r record) mode() Mode   { return Mode(r & (1<<recordModeBits - 1)) }
-
 // remember returns a record of b, and whether there is anything in it that must
 // not be forgotten.
 func (b *Breaker) remember() (r record, must bool) {
@@ -164,56 +155,4 @@ func (b *Breaker) restore(r record) {
 	b.queue, b.totals = nil, Totals{} // it is as it was
 	b.setGate()
 	b.publish(true)
-}
-
-// maxRecords bounds the ledger.
-const maxRecords = 1 << 16
-
-// ledger holds records by the hash of their keys. When it is full, one record
-// has to go for each new one: an expired one if one is at hand, else any.
-type ledger struct {
-	seed      maphash.Seed
-	records   map[uint64]record
-	forgotten uint64
-}
-
-func (l *ledger) put(key string, r record, now int64) {
-	if l.records == nil {
-		l.records = map[uint64]record{}
-	}
-	hash := maphash.String(l.seed, key)
-	if _, known := l.records[hash]; !known && len(l.records) >= maxRecords {
-		l.forgetOne(now)
-	}
-	l.records[hash] = r
-}
-
-func (l *ledger) forgetOne(now int64) {
-	var victim uint64
-	looked := 0
-	for hash, r := range l.records {
-		if looked == 0 || l.records[victim].mode() > Observe {
-			victim = hash
-		}
-		if r.mode() <= Observe && r.until() <= now {
-			delete(l.records, hash)
-			return
-		}
-		if looked++; looked == sampled {
-			break
-		}
-	}
-	delete(l.records, victim)
-	l.forgotten++
-}
-
-// take returns the record of a key and forgets it.
-func (l *ledger) take(key string) (r record, known bool) {
-	if len(l.records) == 0 {
-		return 0, false
-	}
-	hash := maphash.String(l.seed, key)
-	r, known = l.records[hash]
-	delete(l.records, hash)
-	return r, known
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"iter"
 	"reflect"
 	"slices"
@@ -27,7 +26,9 @@ type Options struct {
 	// bound. At the bound, a new key takes the place of an old one: of the
 	// closed breaker that is idle for longest, and if there is none, of one that
 	// is open or whose mode was set. Of the latter a record of a few bytes is
-	// kept, so that the key comes back open, half-open or forced as it was.
+	// kept, so that the key comes back open, half-open or forced as it was. There
+	// is room for 65,536 such records; past that the oldest go, and Stats counts
+	// them.
 	MaxKeys int
 	// Hooks observe every breaker of the set.
 	Hooks []Hooks
@@ -42,7 +43,7 @@ type Stats struct {
 	Records   int    `json:"records"`   // records of circuits whose breakers had to go
 	Evicted   uint64 `json:"evicted"`   // closed breakers given up to make room
 	Demoted   uint64 `json:"demoted"`   // open or forced breakers reduced to a record to make room
-	Forgotten uint64 `json:"forgotten"` // records lost, unexpired, because there was no room for them either
+	Forgotten uint64 `json:"forgotten"` // records lost, the oldest first, while their circuits were still open or forced
 }
 
 // A Set keeps a breaker for each key, made when the key is first asked for. The
@@ -118,7 +119,6 @@ func (s *Set) init(o Options) error {
 	s.options = made
 	s.env.start = time.Now()
 	s.env.replace(func([]*observer) []*observer { return observersOf(made.Hooks) })
-	s.ledger.seed = maphash.MakeSeed()
 	return nil
 }
 
@@ -185,7 +185,7 @@ func (s *Set) Stats() Stats {
 	s.lock()
 	defer s.mu.Unlock()
 	return Stats{
-		Keys: s.members.count, Records: len(s.ledger.records),
+		Keys: s.members.count, Records: len(s.ledger.entries),
 		Evicted: s.evicted, Demoted: s.demoted, Forgotten: s.ledger.forgotten,
 	}
 }
@@ -248,55 +248,71 @@ func (s *Set) Remove(key string) {
 
 // Update sets new options, for the breakers that there are as well: their state,
 // deadlines, counts and modes stay. If anything is invalid for any key the error
-// names each, and nothing is changed.
+// names each, and nothing is changed. A key that comes into the set meanwhile
+// counts as new.
 func (s *Set) Update(o Options) error {
 	made, err := newOptions(o)
 	if err != nil {
 		return err
 	}
 	byKey := map[string]*rules{}
-	for {
-		var bad []error
-		for key := range s.All() {
-			if byKey[key] == nil {
-				r, err := made.rulesFor(key)
-				bad = append(bad, err)
-				byKey[key] = r
-			}
-		}
-		if err := errors.Join(bad...); err != nil {
-			return err
-		}
-		if s.adopt(made, byKey) {
-			return nil
-		}
+	var bad []error
+	for key := range s.All() {
+		r, err := made.rulesFor(key)
+		bad = append(bad, err)
+		byKey[key] = r
 	}
+	if err := errors.Join(bad...); err != nil {
+		return err
+	}
+	for _, b := range s.adopt(made, byKey) {
+		r, err := made.rulesFor(b.key)
+		if err != nil {
+			r = made.rules
+		}
+		s.updateOne(b, made, r)
+	}
+	return nil
 }
 
-// adopt fails if there is a member that byKey has no rules for.
-func (s *Set) adopt(o *options, byKey map[string]*rules) bool {
+// adopt makes o the options. It returns the breakers that byKey has no rules for.
+func (s *Set) adopt(o *options, byKey map[string]*rules) (late []*Breaker) {
 	s.lock()
-	for key := range s.All() {
-		if byKey[key] == nil {
-			s.mu.Unlock()
-			return false
-		}
-	}
 	s.options = o
 	s.env.replace(func(old []*observer) []*observer {
 		watching := slices.DeleteFunc(old, func(o *observer) bool { return o.fixed })
 		return append(observersOf(o.Hooks), watching...)
 	})
 	for key, b := range s.All() {
-		b.mu.Lock()
-		b.update(byKey[key])
-		b.publish(false)
-		b.mu.Unlock()
+		r := byKey[key]
+		if r == nil {
+			late = append(late, b)
+		}
+		b.adopt(r)
 	}
 	gone := s.makeRoom(0)
 	s.mu.Unlock()
 	s.env.evicted(gone)
-	return true
+	return late
+}
+
+// updateOne does nothing if o are not the options any more: then b has later ones.
+func (s *Set) updateOne(b *Breaker, o *options, r *rules) {
+	s.lock()
+	defer s.mu.Unlock()
+	if s.options == o {
+		b.adopt(r)
+	}
+}
+
+// adopt sets rules, unless r is nil, and takes note of new observers.
+func (b *Breaker) adopt(r *rules) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r != nil {
+		b.update(r)
+	}
+	b.publish(false)
 }
 
 // Watch adds an observer of every breaker in the set. Once stop has returned it
@@ -325,8 +341,6 @@ func (s *Set) republish(h Hooks) {
 		return
 	}
 	for _, b := range s.All() {
-		b.mu.Lock()
-		b.publish(false)
-		b.mu.Unlock()
+		b.adopt(nil)
 	}
 }
