@@ -1,6 +1,7 @@
 package httpbreaker
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -26,22 +27,27 @@ type watchedBody struct {
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
+	busy := !b.settled.Load() && b.req.Context().Err() != nil
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && b.claim() {
-		b.ended(err)
+		if busy { // the deadline had passed already, so the host kept nobody waiting
+			b.permit.Done(breaker.Ignored)
+		} else {
+			b.ended(err)
+		}
 	}
 	return n, err
 }
 
 // Close decides first: it makes a Read that is still waiting fail, and that error means
 // nothing. A caller who has seen enough says nothing against the host, so this is as good
-// as the end. In a context that is done it is no verdict: it may come long after the last
-// byte that was asked for, when the deadline was spent on something else. A Read that
-// waited in vain has said so itself.
+// as the end. When he has stopped waiting it is no verdict: it may come long after the
+// last byte that was asked for, when the deadline was spent on something else. A Read
+// that waited in vain has said so itself.
 func (b *watchedBody) Close() error {
 	if b.claim() {
 		outcome := breaker.Success
-		if b.req.Context().Err() != nil {
+		if giveUp(b.req) != stillWaiting {
 			outcome = breaker.Ignored
 		}
 		b.permit.Done(outcome)
@@ -100,15 +106,19 @@ func isEventStream(h http.Header) bool {
 }
 
 // A requestBody is a request body that cannot be had a second time, such as that of a
-// visitor whom a proxy serves. It notes whether reading it failed, for which the host
-// is not to blame. Bodies with a GetBody are in memory or the like and go unwatched:
-// net/http treats some of them specially, and a wrapper would hide that.
+// visitor whom a proxy serves. It notes whether reading it failed or took until the
+// deadline, for which the host is not to blame. Bodies with a GetBody are in memory or
+// the like and go unwatched: net/http treats some of them specially, and a wrapper would
+// hide that.
 type requestBody struct {
 	io.ReadCloser
-	declared int64       // Request.ContentLength; not positive if unknown
-	read     int64       // used by the reading goroutine only
-	closed   atomic.Bool // by the base transport, after which errors only follow from that
+	ctx      context.Context // the request's
+	declared int64           // Request.ContentLength; not positive if unknown
+	read     int64           // used by the reading goroutine only
+	closed   atomic.Bool     // by the base transport, after which errors only follow from that
 	fault    atomic.Bool
+	reading  atomic.Bool
+	late     atomic.Bool // a Read ended when the context was done
 }
 
 // trackUpload returns the request to send in the place of req: req itself or, if its
@@ -118,7 +128,7 @@ func trackUpload(req *http.Request) (*http.Request, *requestBody) {
 	if req.Body == nil || req.Body == http.NoBody || req.GetBody != nil {
 		return req, nil
 	}
-	body := &requestBody{ReadCloser: req.Body, declared: req.ContentLength}
+	body := &requestBody{ReadCloser: req.Body, ctx: req.Context(), declared: req.ContentLength}
 	sent := new(http.Request)
 	*sent = *req
 	sent.Body = body
@@ -126,7 +136,12 @@ func trackUpload(req *http.Request) (*http.Request, *requestBody) {
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
+	b.reading.Store(true)
 	n, err := b.ReadCloser.Read(p)
+	b.reading.Store(false)
+	if b.ctx.Err() != nil {
+		b.late.Store(true)
+	}
 	b.read += int64(n)
 	short := err == io.EOF && b.declared > 0 && b.read < b.declared
 	long := b.declared > 0 && b.read > b.declared
@@ -140,6 +155,10 @@ func (b *requestBody) Close() error {
 	b.closed.Store(true)
 	return b.ReadCloser.Close()
 }
+
+// keptWaiting reports whether the transport was still waiting for the caller's reader
+// when the request's context was done. It is false for nil.
+func (b *requestBody) keptWaiting() bool { return b != nil && (b.reading.Load() || b.late.Load()) }
 
 // callerFault reports whether the caller's reader failed before the transport closed
 // it, or delivered another length than it had declared. It is false for nil.
@@ -158,15 +177,15 @@ func closeResponse(res *http.Response) {
 	}
 }
 
-// discard closes a response that nobody will read. It reads a short rest first, so
-// that the connection can be used again.
+// discard closes a response that nobody will read. It reads what is left of a short one
+// first, so that the connection can be used again.
 func discard(res *http.Response) {
 	const most = 64 << 10
 	if res == nil || res.Body == nil {
 		return
 	}
-	if res.ContentLength <= most {
-		io.CopyN(io.Discard, res.Body, most+1)
+	if res.ContentLength <= most && res.StatusCode != http.StatusSwitchingProtocols && !isEventStream(res.Header) {
+		_, _ = io.CopyN(io.Discard, res.Body, most+1)
 	}
 	res.Body.Close()
 }

@@ -62,7 +62,8 @@ type Classifier func(Result) breaker.Outcome
 // An error, of the round trip or while the body was read, is judged by whose it
 // is:
 //
-//	open circuit of another breaker              ignored
+//	open circuit of another breaker, or
+//	an answer in its place                       ignored
 //	the caller's body failed to be read, or
 //	was not as long as declared                  ignored
 //	the request's deadline has passed            failure; see DeadlinesOver
@@ -82,6 +83,8 @@ func DefaultClassifier(r Result) breaker.Outcome {
 	switch {
 	case r.Err != nil:
 		return judgeError(r)
+	case r.Response != nil && isFallbackOf(r.Request, r.Response):
+		return breaker.Ignored
 	case r.Response != nil:
 		return judgeStatus(r.Response.StatusCode)
 	}
@@ -189,7 +192,9 @@ func unsendable(req *http.Request, err error) bool {
 var refusals = []string{
 	"http: ContentLength=",
 	"http: Request.ContentLength=",
+	"http: invalid Host header",
 	"http2: request body larger than specified content length",
+	"invalid Host header",
 	"invalid Trailer key",
 	"invalid Upgrade request header", // HTTP/2 has no such fields (RFC 9113 §8.2.2)
 	"invalid Connection request header",
@@ -298,7 +303,8 @@ func Errors(next Classifier, o breaker.Outcome, targets ...error) Classifier {
 // request's deadline has passed and the peer had less than d to answer; all else
 // is as next says, and nil is [DefaultClassifier]. It keeps an impatient caller,
 // with a deadline below what the peer ordinarily takes, from opening the circuit
-// for everybody.
+// for everybody. A peer that was kept waiting for the request's body until the
+// deadline, by a visitor of a proxy perhaps, had no time at all.
 //
 // Deadlines are those of the request's context and [http.Client.Timeout].
 // Timeouts of the base, such as [http.Transport.ResponseHeaderTimeout], are not:
@@ -310,7 +316,8 @@ func DeadlinesOver(next Classifier, d time.Duration) Classifier {
 	}
 	return func(r Result) breaker.Outcome {
 		o := next(r)
-		if o == breaker.Failure && r.Err != nil && max(r.Duration, r.waited) < d && giveUp(r.Request) == deadlinePassed {
+		if o == breaker.Failure && r.Err != nil && giveUp(r.Request) == deadlinePassed &&
+			(max(r.Duration, r.waited) < d || r.body.keptWaiting()) {
 			return breaker.Ignored
 		}
 		return o

@@ -24,7 +24,8 @@ import (
 // (RFC 9209) that says why it is there, and, if the circuit is open and it is a 503
 // without Retry-After, that field as well. What becomes of it never counts for or
 // against the host. The response that it replaces is closed, so it must not use that
-// response's body.
+// response's body. It must not be an informational response (1xx) either, but for a 101
+// to a request for an upgrade.
 //
 // It is called on the goroutine of the request, concurrently for different requests
 // and under no lock. The request's body has been closed, or is in the hands of Base:
@@ -112,9 +113,16 @@ func Reroute(rt http.RoundTripper) Fallback {
 type fallbackKey struct{}
 
 // IsFallback reports whether res was given by a [Fallback] and not by the host that
-// was asked. It also works on what [http.Client] returns. It is false for nil.
+// was asked. It also works on what [http.Client] returns. It is false for nil, and for
+// the response to another request that was made with res.Request's context.
 func IsFallback(res *http.Response) bool {
-	return res != nil && res.Request != nil && res.Request.Context().Value(fallbackKey{}) != nil
+	return res != nil && res.Request != nil && res.Request.Context().Value(fallbackKey{}) == any(res)
+}
+
+// isFallbackOf is IsFallback for what a base returned for req, at no cost where it left
+// the request alone.
+func isFallbackOf(req *http.Request, res *http.Response) bool {
+	return res.Request != req && IsFallback(res)
 }
 
 // instead returns what the caller gets for a request that was rejected or has failed.
@@ -122,7 +130,14 @@ func (t *Transport) instead(r Result) (*http.Response, error) {
 	if t.cfg.Fallback == nil {
 		return r.Response, r.Err
 	}
+	returned := false
+	defer func() {
+		if !returned { // runtime.Goexit in Fallback
+			closeResponse(r.Response)
+		}
+	}()
 	res := ask(t.cfg.Fallback, r)
+	returned = true
 	if res == nil || res == r.Response {
 		return r.Response, r.Err
 	}
@@ -139,7 +154,9 @@ func ask(f Fallback, r Result) (res *http.Response) {
 	if res == nil || res == r.Response {
 		return nil
 	}
-	if err != nil || res.StatusCode < 100 || res.StatusCode > 999 {
+	final := res.StatusCode >= 200 && res.StatusCode <= 999 ||
+		res.StatusCode == http.StatusSwitchingProtocols && r.Request.Header.Get("Upgrade") != ""
+	if err != nil || !final {
 		closeResponse(res)
 		return nil
 	}
@@ -150,6 +167,10 @@ func ask(f Fallback, r Result) (res *http.Response) {
 // r.Request that a client can rely on.
 func complete(res *http.Response, r Result) {
 	if res.Body == nil {
+		res.Body = http.NoBody
+	}
+	if r.Request.Method == http.MethodHead && res.Body != http.NoBody {
+		res.Body.Close()
 		res.Body = http.NoBody
 	}
 	if res.Status == "" {
@@ -165,11 +186,15 @@ func complete(res *http.Response, r Result) {
 		res.Header = make(http.Header)
 	}
 	res.Header.Add("Proxy-Status", proxyStatus(r))
-	var open *OpenError
-	if res.StatusCode == http.StatusServiceUnavailable && res.Header.Get("Retry-After") == "" && errors.As(r.Err, &open) {
-		res.Header.Set("Retry-After", retryAfterSeconds(open))
+	if res.StatusCode == http.StatusServiceUnavailable && res.Header.Get("Retry-After") == "" {
+		var open *OpenError
+		if errors.As(r.Err, &open) {
+			res.Header.Set("Retry-After", retryAfterSeconds(open))
+		} else if r.Response != nil && retryAfter(r.Response) > 0 {
+			res.Header.Set("Retry-After", r.Response.Header.Get("Retry-After"))
+		}
 	}
-	res.Request = r.Request.WithContext(context.WithValue(r.Request.Context(), fallbackKey{}, true))
+	res.Request = r.Request.WithContext(context.WithValue(r.Request.Context(), fallbackKey{}, res))
 }
 
 // retryAfterSeconds is the Retry-After field for requests that open has rejected: at
@@ -196,6 +221,8 @@ func proxyStatus(r Result) string {
 // quote writes s as a String of structured fields (RFC 8941 section 3.3.3), which is
 // ASCII: what else is in s becomes a question mark.
 func quote(s string) string {
+	const most = 200 // a reason may be an operator's essay
+	s = s[:min(len(s), most)]
 	q := make([]byte, 0, len(s)+2)
 	q = append(q, '"')
 	for _, c := range s {

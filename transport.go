@@ -176,15 +176,22 @@ func (t *Transport) setDefaults() {
 // nil goes straight to Base, which refuses it.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.init.Do(t.setDefaults)
+	ours := true // req.Body is ours to close
+	defer func() {
+		if ours { // a panic in Key or in the Set's Override, or a hook that ends the goroutine
+			closeBody(req)
+		}
+	}()
 	b := t.breaker(req)
 	if b == nil {
+		ours = false
 		return t.cfg.Base.RoundTrip(req)
 	}
 	if err := givenUp(req); err != nil {
-		closeBody(req)
 		return nil, err
 	}
 	permit, err := b.Allow(req.Context())
+	ours = false
 	if err != nil {
 		closeBody(req)
 		return t.instead(Result{Request: req, Err: err})
@@ -212,25 +219,18 @@ func givenUp(req *http.Request) error {
 }
 
 // breaker returns the breaker that req has to ask; nil means none.
-func (t *Transport) breaker(req *http.Request) (b *breaker.Breaker) {
+func (t *Transport) breaker(req *http.Request) *breaker.Breaker {
 	if req.URL == nil || req.Header == nil {
 		return nil
 	}
-	returned := false
-	defer func() {
-		if !returned { // a panic in Key or in the Set's Override
-			closeBody(req)
-		}
-	}()
 	key, ok := keyFromContext(req.Context())
 	if !ok {
 		key = t.cfg.Key(req)
 	}
-	if key != "" {
-		b = t.cfg.Breakers.Get(key)
+	if key == "" {
+		return nil
 	}
-	returned = true
-	return b
+	return t.cfg.Breakers.Get(key)
 }
 
 // send makes the round trip for which permit was given and judges it. The permit ends
@@ -247,6 +247,9 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 
 	start := t.clock()
 	sent, upload := trackUpload(req)
+	if upload != nil {
+		permit.Answered() // SlowCall is for the host, and it is the caller who may be slow here
+	}
 	res, err := t.cfg.Base.RoundTrip(sent)
 	if sent != req && res != nil && res.Request == sent {
 		res.Request = req
@@ -258,7 +261,7 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 
 	took := t.clock() - start
 	outcome, shutFor := breaker.Ignored, time.Duration(0)
-	if t.byStatus && err == nil && res != nil {
+	if t.byStatus && err == nil && res != nil && res.Request == req {
 		outcome = judgeStatus(res.StatusCode)
 	} else {
 		outcome, shutFor = t.judge(Result{Request: req, Response: res, Err: err, Duration: took, body: upload})
@@ -300,7 +303,7 @@ func (t *Transport) judge(r Result) (breaker.Outcome, time.Duration) {
 	if r.Response == nil && r.Err == nil {
 		return breaker.Failure, 0 // Base broke its contract; spare Classify this case
 	}
-	if t.cfg.RetryAfter > 0 && r.Response != nil {
+	if t.cfg.RetryAfter > 0 && r.Response != nil && !isFallbackOf(r.Request, r.Response) {
 		if d := min(retryAfter(r.Response), t.cfg.RetryAfter); d > 0 {
 			return breaker.Failure, d
 		}

@@ -1,6 +1,9 @@
 package breaker
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // A Permit is the leave to make one call, given by [Breaker.Allow]. It must be
 // ended by one of Done, Fail and Trip; the first of them counts, later ones do
@@ -61,7 +64,7 @@ func (p *Permit) Fail(err error) { p.end(verdict{outcome: Failure, err: err}) }
 // not positive is the same as Fail. The reason is shown in OpenError and
 // Snapshot.
 func (p *Permit) Trip(d time.Duration, reason string) {
-	p.end(verdict{outcome: Failure, trip: d, reason: reason})
+	p.end(verdict{outcome: Failure, trip: d, reason: reason, err: errors.New(reason)})
 }
 
 // Answered says that the peer has begun to answer: the clock of SlowCall stops
