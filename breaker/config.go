@@ -35,8 +35,8 @@ type Config struct {
 	// SlowCall is when a call counts as slow: once it has taken this long, ended
 	// or not. A call in flight for longer is overdue: it counts as slow, and as
 	// a failure in the consecutive run, as soon as a later call notices it,
-	// which happens within a sixteenth of SlowCall. The time it takes to send a
-	// request is part of the call. Default off, at most 24h.
+	// which happens within a sixteenth of SlowCall. Default off, at most
+	// 24h.
 	SlowCall time.Duration
 	// SlowRate is the share of calls, in (0, 1], that were slow or are overdue.
 	// It is judged only with SlowCall. Default 0.5. Negative: off.
