@@ -58,7 +58,7 @@ func (s *Set) leastUsed() (least *member) {
 			continue
 		}
 		used := m.used.Load() != m.placed || uint32(m.admitted.Load()) != m.calls
-		s.idle.place(m)
+		s.idle.placeByUse(m)
 		if !used {
 			return m
 		}
@@ -94,14 +94,33 @@ func (s *Set) remove(m *member) {
 type list struct{ front, back *member }
 
 // place puts m, which is in no list, in front.
-func (l *list) place(m *member) {
-	m.prev, m.next = nil, l.front
-	if l.front != nil {
-		l.front.prev = m
+func (l *list) place(m *member) { l.placeBefore(m, l.front) }
+
+// placeByUse puts m, which is in no list, behind those that were used later, as
+// far as that is not far.
+func (l *list) placeByUse(m *member) {
+	used, next := m.used.Load(), l.front
+	for passed := 0; passed < sampled && next != nil && next.placed > used; passed++ {
+		next = next.next
+	}
+	l.placeBefore(m, next)
+}
+
+// placeBefore puts m before next, or at the back if that is nil.
+func (l *list) placeBefore(m, next *member) {
+	prev := l.back
+	if next != nil {
+		prev = next.prev
+		next.prev = m
 	} else {
 		l.back = m
 	}
-	l.front = m
+	if prev != nil {
+		prev.next = m
+	} else {
+		l.front = m
+	}
+	m.prev, m.next = prev, next
 	m.placed, m.calls = m.used.Load(), uint32(m.admitted.Load())
 }
 
@@ -119,9 +138,10 @@ func (l *list) remove(m *member) {
 	m.prev, m.next = nil, nil
 }
 
-// remember returns a record of b, and whether there is anything in it that must
+// remember returns a record of m, and whether there is anything in it that must
 // not be forgotten.
-func (b *Breaker) remember() (r record, must bool) {
+func (m *member) remember() (r record, must bool) {
+	b := &m.Breaker
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.env.now()
@@ -134,7 +154,8 @@ func (b *Breaker) remember() (r record, must bool) {
 	}
 	level := min(b.level, 1<<recordLevelBits-1)
 	r = record(until&^(1<<recordLowBits-1)) | record(level)<<recordModeBits | record(b.mode)
-	return r, b.state != Closed || b.mode != b.rules.Load().Mode
+	modeSet := b.mode != m.startMode && b.mode != b.rules.Load().Mode
+	return r, b.state != Closed || modeSet
 }
 
 // restore makes a new breaker what the record says.

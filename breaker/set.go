@@ -135,6 +135,7 @@ type member struct {
 	Breaker
 	prev, next *member
 	held       bool   // it is in Set.held, not in Set.idle
+	startMode  Mode   // that of its rules when it was made
 	calls      uint32 // low bits of Breaker.admitted when it was placed there
 	placed     uint64 // Breaker.used then
 }
@@ -222,6 +223,7 @@ func (s *Set) insert(key string, o *options, r *rules) (b *Breaker, gone []strin
 	gone = s.makeRoom(1)
 	m := new(member)
 	m.init(&s.env, key, r)
+	m.startMode = r.Mode
 	if rec, known := s.ledger.take(key); known {
 		m.restore(rec)
 	}
