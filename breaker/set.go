@@ -24,11 +24,11 @@ type Options struct {
 	Override func(key string, c *Config)
 	// MaxKeys bounds how many breakers there are. Default 10,000; negative: no
 	// bound. At the bound, a new key takes the place of an old one: of the
-	// closed breaker that is idle for longest, and if there is none, of one that
-	// is open or whose mode was set. Of the latter a record of a few bytes is
-	// kept, so that the key comes back open, half-open or forced as it was. There
-	// is room for 65,536 such records; past that the oldest go, and Stats counts
-	// them.
+	// closed breaker that is idle for longest, as counted in new keys, and if
+	// there is none, of one that is open or whose mode was set. Of the latter a
+	// record of a few bytes is kept, so that the key comes back open, half-open
+	// or forced as it was. There is room for 65,536 such records; past that the
+	// oldest go, and Stats counts them.
 	MaxKeys int
 	// Hooks observe every breaker of the set.
 	Hooks []Hooks
