@@ -79,3 +79,48 @@ func TestEvictedIsTold(t *testing.T) {
 		t.Errorf("told of %v, want %v", told, want)
 	}
 }
+
+// A circuit that was open and has closed since can be given up like any other.
+func TestClosedAgainIsIdleAgain(t *testing.T) {
+	set := NewSet(Options{MaxKeys: 3})
+	b := set.Get("was open")
+	b.Trip(never, "test")
+	flood := func(prefix string) {
+		for i := range 10 {
+			set.Get(prefix + strconv.Itoa(i))
+		}
+	}
+	flood("a")
+	if _, ok := set.Lookup("was open"); !ok {
+		t.Fatal("gone while it was open")
+	}
+	b.Reset()
+	flood("b")
+	if _, ok := set.Lookup("was open"); ok {
+		t.Error("still there")
+	}
+	if got := set.Stats(); got.Demoted != 0 || got.Evicted != 18 {
+		t.Errorf("%+v, want 18 evicted", got)
+	}
+}
+
+// The zero Set is empty, and ready to use.
+func TestZeroSet(t *testing.T) {
+	var set Set
+	if _, ok := set.Lookup(""); ok {
+		t.Error("there is a breaker in it")
+	}
+	for key := range set.All() {
+		t.Errorf("All yields %q", key)
+	}
+	set.Remove("a")
+	if b := set.Get("a"); set.Get("a") != b || set.Len() != 1 {
+		t.Error("Get does not keep what it makes")
+	}
+	for range set.All() {
+		break
+	}
+	if n := testing.AllocsPerRun(10, func() { set.Get("a") }); n != 0 {
+		t.Errorf("Get allocates %v times", n)
+	}
+}
