@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -119,7 +120,8 @@ func judgeError(r Result) breaker.Outcome {
 	case cancelled:
 		return breaker.Ignored
 	}
-	if r.Response == nil && unsendable(r.Request, r.Err) || localFault(r.Err) {
+	if r.Response == nil && unsendable(r.Request, r.Err) || localFault(r.Err) ||
+		errors.Is(r.Err, net.ErrClosed) && misdeclared(r.Request) {
 		return breaker.Ignored
 	}
 	return breaker.Failure
@@ -201,6 +203,22 @@ var refusals = []string{
 	"invalid Transfer-Encoding request header",
 	"invalid request :path",
 	"request header list larger than peer's advertised limit",
+}
+
+// misdeclared reports whether a body that can be had again has another length than
+// declared. net/http then closes the connection, and that is at times all that
+// its error says.
+func misdeclared(req *http.Request) bool {
+	if req == nil || req.GetBody == nil || req.ContentLength <= 0 {
+		return false
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return true
+	}
+	defer body.Close()
+	n, err := io.Copy(io.Discard, io.LimitReader(body, req.ContentLength+1))
+	return err != nil || n != req.ContentLength
 }
 
 // validFields reports whether h holds nothing but what may stand in a header

@@ -139,7 +139,9 @@ func TestByHostDoesNotAllocate(t *testing.T) {
 		"http://svc:8080", "http://svc", "http://api.example.com/x", "https://API.example.com.", "http://[::1]", "http://bücher.example",
 	} {
 		req := newRequest(t, "GET", rawURL, nil)
-		httpbreaker.ByHost(req)
+		for range 1000 { // until it is remembered, whatever other tests have left there
+			httpbreaker.ByHost(req)
+		}
 		assert.Zero(t, testing.AllocsPerRun(100, func() { httpbreaker.ByHost(req) }), rawURL)
 	}
 }
