@@ -2,8 +2,8 @@ package breaker
 
 import "slices"
 
-// sampled bounds how many members are looked at for one new key, beyond those
-// that were used since they were last looked at.
+// sampled bounds how many members that are in use are passed over in search of
+// an idle one, so that a new key costs the same whatever the set's size.
 const sampled = 16
 
 // makeRoom lets members go until there is room for so many more. It returns
@@ -13,7 +13,7 @@ func (s *Set) makeRoom(more int) (gone []string) {
 	for limit > 0 && s.members.count > 0 && s.members.count+more > limit {
 		m := s.leastUsed()
 		if m == nil {
-			m = s.held.oldest()
+			m = s.held.back
 		} else {
 			s.unhold()
 		}
@@ -35,61 +35,108 @@ func (o *observers) wantEvicted() bool {
 	return o != nil && slices.ContainsFunc(o.list, func(o *observer) bool { return o.Evicted != nil })
 }
 
-// unhold returns held members to the idle ones of which there is nothing to
-// remember any more. In a large set it looks at a few at a time.
+// unhold looks at one of the held members and returns it to the idle ones if
+// there is nothing to remember of it any more.
 func (s *Set) unhold() {
-	looks := min(2, s.held.len())
-	if s.held.len() <= sampled {
-		looks = s.held.len()
-	}
-	for range looks {
-		if s.look++; s.look >= s.held.len() {
-			s.look = 0
-		}
-		if s.held.len() == 0 {
-			return
-		}
-		m := s.held.members[s.look]
-		if _, must := m.remember(); !must {
-			s.held.remove(m)
-			m.held = false
-			s.idle.add(m)
+	if m := s.held.back; m != nil {
+		s.remove(m)
+		if _, must := m.remember(); must {
+			s.hold(m)
+		} else {
+			s.idle.place(m)
 		}
 	}
 }
 
-// leastUsed returns the idle member that was not used for longest, or nil. One
-// with calls in flight is in use, unless there are too many of those.
-func (s *Set) leastUsed() *member {
-	for passed := 0; ; {
-		m := s.idle.oldest()
-		if m == nil {
-			return nil
-		}
+// leastUsed returns the idle member that was not used for longest, or nil.
+// Those that were used since they were placed get another turn, up to a bound.
+func (s *Set) leastUsed() (least *member) {
+	for passed := 0; passed < sampled && s.idle.back != nil; {
+		m := s.idle.back
+		s.remove(m)
 		if _, must := m.remember(); must {
-			s.idle.remove(m)
 			s.hold(m)
 			continue
 		}
-		if passed++; passed > sampled || m.Snapshot().InFlight == 0 {
+		used := m.used.Load() != m.placed || uint32(m.admitted.Load()) != m.calls
+		s.idle.placeByUse(m)
+		if !used {
 			return m
 		}
-		m.used.Store(s.tick.Add(1))
+		if least == nil || m.placed < least.placed {
+			least = m
+		}
+		passed++
 	}
+	return least
 }
 
 func (s *Set) drop(m *member) {
 	s.members.remove(m)
+	s.remove(m)
+}
+
+func (s *Set) hold(m *member) {
+	s.held.place(m)
+	m.held = true
+}
+
+// remove takes m out of its list.
+func (s *Set) remove(m *member) {
 	if m.held {
 		s.held.remove(m)
+		m.held = false
 	} else {
 		s.idle.remove(m)
 	}
 }
 
-func (s *Set) hold(m *member) {
-	m.held = true
-	s.held.add(m)
+// list is a doubly linked list of members.
+type list struct{ front, back *member }
+
+// place puts m, which is in no list, in front.
+func (l *list) place(m *member) { l.placeBefore(m, l.front) }
+
+// placeByUse puts m, which is in no list, behind those that were used later, as
+// far as that is not far.
+func (l *list) placeByUse(m *member) {
+	used, next := m.used.Load(), l.front
+	for passed := 0; passed < sampled && next != nil && next.placed > used; passed++ {
+		next = next.next
+	}
+	l.placeBefore(m, next)
+}
+
+// placeBefore puts m before next, or at the back if that is nil.
+func (l *list) placeBefore(m, next *member) {
+	prev := l.back
+	if next != nil {
+		prev = next.prev
+		next.prev = m
+	} else {
+		l.back = m
+	}
+	if prev != nil {
+		prev.next = m
+	} else {
+		l.front = m
+	}
+	m.prev, m.next = prev, next
+	m.placed, m.calls = m.used.Load(), uint32(m.admitted.Load())
+}
+
+func (l *list) remove(m *member) {
+	if m.prev != nil {
+		m.prev.next = m.next
+	} else {
+		l.front = m.next
+	}
+	if m.next != nil {
+		m.next.prev = m.prev
+	} else {
+		l.back = m.prev
+	}
+	m.prev, m.next = nil, nil
 }
 
 // remember returns a record of m, and whether there is anything in it that must
