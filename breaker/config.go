@@ -105,7 +105,7 @@ func (c Config) Validate() error {
 		}
 	}
 	rate := func(field string, v float64) {
-		check(v <= 1 && !math.IsInf(v, -1), field, v, "want a share in (0, 1], zero for the default or a negative number for off")
+		check(v <= 1, field, v, "want a share in (0, 1], zero for the default or a negative number for off")
 	}
 	span := func(field string, v time.Duration) {
 		check(v <= maxSpan, field, v, "want at most 24h")
@@ -138,7 +138,7 @@ func (c Config) Validate() error {
 		openFor := cmp.Or(c.OpenFor, defaultConfig.OpenFor)
 		check(c.MaxOpenFor >= openFor, "MaxOpenFor", c.MaxOpenFor, fmt.Sprintf("want at least OpenFor = %v", openFor))
 	}
-	check(c.Jitter < 1 && !math.IsInf(c.Jitter, -1), "Jitter", c.Jitter, "want a share in [0, 1), or a negative number for none")
+	check(c.Jitter < 1, "Jitter", c.Jitter, "want a share in [0, 1), or a negative number for none")
 
 	check(c.Probes >= 0, "Probes", c.Probes, "want at least 1, or zero for the default")
 	check(c.Probes <= maxProbes, "Probes", c.Probes, "want at most 10,000")

@@ -2,23 +2,22 @@ package breaker
 
 import "slices"
 
-// sampled bounds how many members that are in use are passed over in search of
-// an idle one, so that a new key costs the same whatever the set's size.
+// sampled bounds how many members are looked at for one new key, beyond those
+// that were used since they were last looked at.
 const sampled = 16
 
 // makeRoom lets members go until there is room for so many more. It returns
 // their keys, if there is somebody to be told.
 func (s *Set) makeRoom(more int) (gone []string) {
-	limit, tell := s.options.MaxKeys, s.env.observing().wantEvicted()
+	limit, tell, now := s.options.MaxKeys, s.env.observing().wantEvicted(), s.env.now()
 	for limit > 0 && s.members.count > 0 && s.members.count+more > limit {
-		m := s.leastUsed()
+		s.unhold(now)
+		m := s.leastUsed(now)
 		if m == nil {
-			m = s.held.back
-		} else {
-			s.unhold()
+			m = s.held[s.look]
 		}
-		if rec, must := m.remember(); must {
-			s.ledger.put(m.key, rec, s.env.now())
+		if rec, must := m.remember(now); must {
+			s.ledger.put(m.key, rec, now)
 			s.demoted++
 		} else {
 			s.evicted++
@@ -35,117 +34,87 @@ func (o *observers) wantEvicted() bool {
 	return o != nil && slices.ContainsFunc(o.list, func(o *observer) bool { return o.Evicted != nil })
 }
 
-// unhold looks at one of the held members and returns it to the idle ones if
-// there is nothing to remember of it any more.
-func (s *Set) unhold() {
-	if m := s.held.back; m != nil {
-		s.remove(m)
-		if _, must := m.remember(); must {
-			s.hold(m)
+// unhold returns held members to the idle ones of which there is nothing to
+// remember any more. In a large set it looks at a few at a time, in turn, and
+// leaves look at the next.
+func (s *Set) unhold(now int64) {
+	looks := len(s.held)
+	if looks > sampled {
+		looks = 2
+	}
+	for range looks {
+		m := s.held[s.look]
+		if _, must := m.remember(now); must {
+			s.look++
 		} else {
-			s.idle.place(m)
+			s.held.remove(m)
+			m.held = false
+			s.idle.add(m)
+		}
+		if s.look >= len(s.held) {
+			s.look = 0
 		}
 	}
 }
 
-// leastUsed returns the idle member that was not used for longest, or nil.
-// Those that were used since they were placed get another turn, up to a bound.
-func (s *Set) leastUsed() (least *member) {
-	for passed := 0; passed < sampled && s.idle.back != nil; {
-		m := s.idle.back
-		s.remove(m)
-		if _, must := m.remember(); must {
+// leastUsed returns the idle member that was not used for longest, or nil. One
+// with calls in flight is in use, unless there are too many of those.
+func (s *Set) leastUsed(now int64) *member {
+	for passed := 0; ; {
+		m := s.idle.oldest()
+		if m == nil {
+			return nil
+		}
+		if _, must := m.remember(now); must {
+			s.idle.remove(m)
 			s.hold(m)
 			continue
 		}
-		used := m.used.Load() != m.placed || uint32(m.admitted.Load()) != m.calls
-		s.idle.placeByUse(m)
-		if !used {
+		if passed++; passed > sampled || m.Snapshot().InFlight == 0 {
 			return m
 		}
-		if least == nil || m.placed < least.placed {
-			least = m
-		}
-		passed++
+		m.used.Store(s.tick.Add(1))
 	}
-	return least
 }
 
 func (s *Set) drop(m *member) {
 	s.members.remove(m)
-	s.remove(m)
+	if !m.held {
+		s.idle.remove(m)
+		return
+	}
+	s.held.remove(m)
+	if s.look >= len(s.held) {
+		s.look = 0
+	}
 }
 
 func (s *Set) hold(m *member) {
-	s.held.place(m)
 	m.held = true
+	s.held.add(m)
 }
 
-// remove takes m out of its list.
-func (s *Set) remove(m *member) {
-	if m.held {
-		s.held.remove(m)
-		m.held = false
-	} else {
-		s.idle.remove(m)
-	}
+// pile holds members in no order.
+type pile []*member
+
+func (p *pile) add(m *member) {
+	m.place = len(*p)
+	*p = append(*p, m)
 }
 
-// list is a doubly linked list of members.
-type list struct{ front, back *member }
-
-// place puts m, which is in no list, in front.
-func (l *list) place(m *member) { l.placeBefore(m, l.front) }
-
-// placeByUse puts m, which is in no list, behind those that were used later, as
-// far as that is not far.
-func (l *list) placeByUse(m *member) {
-	used, next := m.used.Load(), l.front
-	for passed := 0; passed < sampled && next != nil && next.placed > used; passed++ {
-		next = next.next
-	}
-	l.placeBefore(m, next)
-}
-
-// placeBefore puts m before next, or at the back if that is nil.
-func (l *list) placeBefore(m, next *member) {
-	prev := l.back
-	if next != nil {
-		prev = next.prev
-		next.prev = m
-	} else {
-		l.back = m
-	}
-	if prev != nil {
-		prev.next = m
-	} else {
-		l.front = m
-	}
-	m.prev, m.next = prev, next
-	m.placed, m.calls = m.used.Load(), uint32(m.admitted.Load())
-}
-
-func (l *list) remove(m *member) {
-	if m.prev != nil {
-		m.prev.next = m.next
-	} else {
-		l.front = m.next
-	}
-	if m.next != nil {
-		m.next.prev = m.prev
-	} else {
-		l.back = m.prev
-	}
-	m.prev, m.next = nil, nil
+func (p *pile) remove(m *member) {
+	last := (*p)[len(*p)-1]
+	(*p)[m.place], last.place = last, m.place
+	(*p)[len(*p)-1] = nil
+	*p = (*p)[:len(*p)-1]
 }
 
 // remember returns a record of m, and whether there is anything in it that must
 // not be forgotten.
-func (m *member) remember() (r record, must bool) {
+func (m *member) remember(now int64) (r record, must bool) {
 	b := &m.Breaker
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := b.env.now()
 	var until int64
 	switch {
 	case b.state == Open:
@@ -168,6 +137,9 @@ func (b *Breaker) restore(r record) {
 	}
 	now := b.env.now()
 	if until := r.until(); until > 0 {
+		if until == record(never).until() {
+			until = never
+		}
 		b.level = r.level()
 		b.openUntil(now, gate{until: until, early: until}, "open from before this circuit was evicted")
 		if until <= now {

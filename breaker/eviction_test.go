@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -114,12 +115,13 @@ func TestUpdateEndsDuringAFloodOfKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		set := breaker.NewSet(breaker.Options{MaxKeys: -1})
 		var updated atomic.Bool
-		go func() {
+		var flood sync.WaitGroup
+		flood.Go(func() {
 			for i := 0; !updated.Load(); i++ {
 				set.Get(fmt.Sprint(i))
 				time.Sleep(time.Millisecond)
 			}
-		}()
+		})
 		time.Sleep(20 * time.Millisecond)
 		begun := time.Now()
 		err := set.Update(breaker.Options{MaxKeys: -1, Config: runRule, Override: func(key string, c *breaker.Config) {
@@ -131,6 +133,7 @@ func TestUpdateEndsDuringAFloodOfKeys(t *testing.T) {
 		if updated.Swap(true) || err != nil {
 			t.Errorf("after %v: %v", time.Since(begun), err)
 		}
+		flood.Wait()
 		for key, b := range set.All() { // the rules are in force for all of them
 			for range 3 {
 				if p, err := b.Allow(t.Context()); err == nil {

@@ -20,6 +20,10 @@ func (r record) mode() Mode   { return Mode(r & (1<<recordModeBits - 1)) }
 // forced reports whether the record holds, with no end, what somebody has set.
 func (r record) forced() bool { return r.mode() >= ForceOpen }
 
+// expired reports whether the circuit would be half-open by now. One that was
+// closed is kept for its mode, which does not expire.
+func (r record) expired(now int64) bool { return r.until() > 0 && r.until() <= now && !r.forced() }
+
 // maxRecords bounds the ledger.
 const maxRecords = 1 << 16
 
@@ -63,19 +67,16 @@ func (l *ledger) forget(now int64) uint32 {
 	victim, found := l.oldest, false
 	for n := range sampled {
 		i := (l.oldest + n) % len(l.entries)
-		if e := l.entries[i]; !e.forced() {
-			expired := e.until() <= now
-			if expired || !found {
-				victim, found = i, true
-			}
-			if expired {
-				break
-			}
+		if e := l.entries[i]; e.expired(now) {
+			victim = i
+			break
+		} else if !found && !e.forced() {
+			victim, found = i, true
 		}
 	}
 	e := l.entries[victim]
 	delete(l.index, e.hash)
-	if e.forced() || e.until() > now {
+	if !e.expired(now) {
 		l.forgotten++
 	}
 	l.oldest = (victim + 1) % len(l.entries)

@@ -17,18 +17,18 @@ import (
 type Options struct {
 	// Config is for every key.
 	Config Config
-	// Override, if not nil, edits a copy of Config for one key. It is called
-	// once for each key that comes into the set and again by Update, under no
-	// lock, concurrently. For a new key, an edit that makes the Config invalid
-	// is dropped: that key gets Config.
+	// Override, if not nil, edits a copy of Config for one key. It is called for
+	// each key that comes into the set, at times more than once, and again by
+	// Update, under no lock, concurrently. For a new key, an edit that makes the
+	// Config invalid is dropped: that key gets Config.
 	Override func(key string, c *Config)
 	// MaxKeys bounds how many breakers there are. Default 10,000; negative: no
 	// bound. At the bound, a new key takes the place of an old one: of the
-	// closed breaker that is idle for longest, as counted in new keys, and if
-	// there is none, of one that is open or whose mode was set. Of the latter a
-	// record of a few bytes is kept, so that the key comes back open, half-open
-	// or forced as it was. There is room for 65,536 such records; past that the
-	// oldest go, and Stats counts them.
+	// closed breaker that is idle for longest, and if there is none, of one that
+	// is open or whose mode was set. Of the latter a record of a few bytes is
+	// kept, so that the key comes back open, half-open or forced as it was. There
+	// is room for 65,536 such records; past that the oldest go, and Stats counts
+	// them.
 	MaxKeys int
 	// Hooks observe every breaker of the set.
 	Hooks []Hooks
@@ -46,18 +46,23 @@ type Stats struct {
 	Forgotten uint64 `json:"forgotten"` // records lost, the oldest first, while their circuits were still open or forced
 }
 
-// A Set keeps a breaker for each key, made when the key is first asked for. The
-// zero Set is ready to use, with the default Options. A Set is safe for
+// A Set keeps a breaker for each key, made when the key is first asked for. Ask for
+// it by Get for each call: that is what counts as use.
+//
+// The zero Set is ready to use, with the default Options. A Set is safe for
 // concurrent use and must not be copied.
 type Set struct {
 	members table
 	env     env
-	tick    atomic.Uint64 // grows with each new member: a coarse clock of use
+	_       [64]byte      // tick is written often: keep it away from what is only read
+	tick    atomic.Uint64 // grows each time that another member is used: the clock of use
+	_       [64]byte
 
 	mu      sync.Mutex // guards all below, and changes of members
 	options *options
-	idle    list   // members whose breakers were closed when last looked at, latest used in front
-	held    list   // those that something must be remembered of
+	idle    lru    // members whose breakers were closed when last looked at
+	held    pile   // those that something must be remembered of
+	look    int    // which of held to look at next
 	ledger  ledger // what is remembered of those that had to go
 	evicted uint64
 	demoted uint64
@@ -133,11 +138,10 @@ func (s *Set) lock() {
 // member is a breaker and its place in the set.
 type member struct {
 	Breaker
-	prev, next *member
-	held       bool   // it is in Set.held, not in Set.idle
-	startMode  Mode   // that of its rules when it was made
-	calls      uint32 // low bits of Breaker.admitted when it was placed there
-	placed     uint64 // Breaker.used then
+	held      bool   // it is in Set.held, not in Set.idle
+	startMode Mode   // that of its rules when it was made
+	place     int    // there
+	seen      uint64 // Breaker.used when it was last looked at
 }
 
 // Get returns the breaker of this key, and makes it if need be. It takes no lock
@@ -147,8 +151,8 @@ func (s *Set) Get(key string) *Breaker {
 	if m == nil {
 		return s.add(key)
 	}
-	if tick := s.tick.Load(); m.used.Load() != tick {
-		m.used.Store(tick)
+	if m.used.Load() != s.tick.Load() { // else it was the last to be used, too
+		m.used.Store(s.tick.Add(1))
 	}
 	return &m.Breaker
 }
@@ -228,7 +232,7 @@ func (s *Set) insert(key string, o *options, r *rules) (b *Breaker, gone []strin
 		m.restore(rec)
 	}
 	m.used.Store(s.tick.Add(1))
-	s.idle.place(m)
+	s.idle.add(m)
 	s.members.put(m)
 	return &m.Breaker, gone, true
 }
