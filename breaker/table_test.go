@@ -27,9 +27,9 @@ func checkSlots(t *testing.T, tab *table) {
 		switch s.slots[i].member.Load() {
 		case nil:
 			continue
+		case removed:
 		default:
 			count++
-		case removed:
 		}
 		taken++
 	}
