@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -190,6 +191,10 @@ func (r *Report) overview() string {
 		}
 		return float64(f[name][c.measure])
 	}
+	// There is no herd where nobody ever comes back.
+	competes := func(c column, name string) bool {
+		return name != noBreaker && (c.measure != "herd" || !math.IsInf(value(column{c.scenario, "recover", ""}, name), 1))
+	}
 	var s strings.Builder
 	s.WriteString("| |")
 	for _, c := range columns {
@@ -200,13 +205,13 @@ func (r *Report) overview() string {
 		fmt.Fprintf(&s, "| %s |", name)
 		for _, c := range columns {
 			m, v := sim.MeasureOf(c.measure), value(c, name)
-			best := true
+			best := competes(c, name)
 			for _, other := range rows {
-				if other != noBreaker && m.Better(value(c, other), v) {
+				if competes(c, other) && m.Better(value(c, other), v) {
 					best = false
 				}
 			}
-			fmt.Fprintf(&s, " %s |", bold(m.Text(v), best && name != noBreaker))
+			fmt.Fprintf(&s, " %s |", bold(m.Text(v), best))
 		}
 		s.WriteString("\n")
 	}

@@ -13,5 +13,6 @@ var remarks = map[string]string{
 	"S7":   "Without a breaker the service never comes back: the retries keep the queue so long that every call times out, long after the fault is over.",
 	"S9":   "A 429 is not a failure of the host, so nobody's circuit opens by itself; ours opens for as long as Retry-After says if told to.",
 	"S13b": "Only a breaker that watches bodies sees this.",
+	"S15":  "cep21/circuit and hystrix-go reject here by their limit of ten calls at once, with or without the lost connection; eapache's twenty failures without a pause are there at one moment.",
 	"S14":  "Whatever was in flight fails at one moment, and counts as one event.",
 }
