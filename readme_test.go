@@ -68,6 +68,35 @@ func TestREADMENames(t *testing.T) {
 	}
 }
 
+// TestREADMEFigures shows that the README's figures of quality are those of the
+// page that the bench writes.
+func TestREADMEFigures(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	page, err := os.ReadFile("docs/quality.md")
+	require.NoError(t, err)
+	_, section, _ := strings.Cut(string(readme), "## How well it decides")
+	section, _, _ = strings.Cut(section, "\n## ")
+	overview, _, _ := strings.Cut(string(page), "\n### ")
+
+	rows := regexp.MustCompile(`(?m)^\| ([^|\s][^|]*) \| (.*) \|$`).FindAllStringSubmatch(section, -1)
+	require.NotEmpty(t, rows)
+	for _, row := range rows {
+		name := row[1]
+		switch name {
+		case "**httpbreaker**":
+			name = "httpbreaker, suited"
+		case "no breaker":
+		default:
+			name += ", like ours"
+		}
+		theirs := regexp.MustCompile(`(?m)^\| ` + regexp.QuoteMeta(name) + ` \| .*$`).FindString(overview)
+		for _, figure := range strings.Split(row[2], " | ") {
+			assert.Contains(t, strings.ReplaceAll(theirs, "**", ""), "| "+figure+" |", name)
+		}
+	}
+}
+
 // flat leaves layout aside: indentation, alignment and comments, so that the
 // README may align its comments as it likes.
 func flat(code string) string {
