@@ -35,12 +35,12 @@ func (o *observers) wantEvicted() bool {
 }
 
 // unhold returns held members to the idle ones of which there is nothing to
-// remember any more. In a large set it looks at a few at a time, in turn, and
+// remember any more. In a large set it looks at one at a time, in turn, and
 // leaves look at the next.
 func (s *Set) unhold(now int64) {
 	looks := len(s.held)
 	if looks > sampled {
-		looks = 2
+		looks = 1
 	}
 	for range looks {
 		m := s.held[s.look]
