@@ -126,7 +126,11 @@ func run(t *testing.T, o options, out io.Writer) error {
 		}
 	}
 	if !o.partial() && len(report.Figures) == len(sim.Scenarios()) {
-		if err := report.writePage(o.docs); err != nil {
+		kept, err := readReport(o.docs) // rounded, as the page is to be made from them again
+		if err != nil {
+			return err
+		}
+		if err := kept.writePage(o.docs); err != nil {
 			return err
 		}
 	}
