@@ -156,9 +156,10 @@ func serveRaw(t *testing.T, run script) (addr string) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	var (
-		wg    sync.WaitGroup
-		mu    sync.Mutex
-		conns []net.Conn
+		wg     sync.WaitGroup
+		mu     sync.Mutex
+		conns  []net.Conn
+		closed bool
 	)
 	wg.Go(func() {
 		for {
@@ -168,7 +169,12 @@ func serveRaw(t *testing.T, run script) (addr string) {
 			}
 			mu.Lock()
 			conns = append(conns, conn)
+			late := closed
 			mu.Unlock()
+			if late {
+				conn.Close()
+				return
+			}
 			wg.Go(func() {
 				defer conn.Close()
 				run(conn)
@@ -178,6 +184,7 @@ func serveRaw(t *testing.T, run script) (addr string) {
 	t.Cleanup(func() {
 		listener.Close()
 		mu.Lock()
+		closed = true
 		for _, conn := range conns {
 			conn.Close()
 		}
