@@ -244,7 +244,7 @@ func TestPC27_PB14_OperatedByHand(t *testing.T) {
 			r.Errorf("reason %q", e.Reason)
 		}
 		r.wantOpenFor(time.Minute)
-		r.b.Reset()
+		r.b.Reset("")
 		r.want(breaker.Closed)
 		r.succeed(1)
 		r.wantSeen(breaker.Open, breaker.Closed)

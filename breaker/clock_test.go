@@ -14,7 +14,7 @@ import (
 // a breaker time jumps, backwards too; it has to go on from there.
 
 func TestMadeOutsideOfTheBubble(t *testing.T) {
-	rule := with(runRule, func(c *breaker.Config) { c.SlowCall, c.SlowRate, c.Ramp = time.Millisecond, -1, time.Second })
+	rule := with(runRule, func(c *breaker.Config) { c.SlowCall, c.SlowRate = 10*time.Millisecond, -1 })
 	kept := map[string]*breaker.Breaker{
 		"breaker":      breaker.New("peer", rule),
 		"of a set":     breaker.NewSet(breaker.Options{Config: rule}).Get("peer"),
@@ -28,7 +28,7 @@ func TestMadeOutsideOfTheBubble(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := rig{T: t, b: b, start: time.Now()}
 				t.Logf("%s, bubble %d", name, bubble)
-				r.b.Reset()
+				r.b.Reset("")
 				r.succeed(1)
 				r.fail(3)
 				r.wantOpenFor(10 * time.Second)

@@ -20,7 +20,7 @@ var pythonCircuit = breaker.Config{
 	ConsecutiveFailures: -1,
 	OpenFor:             10 * time.Second,
 	MaxOpenFor:          10 * time.Second, // backoff_cap
-	BusyCalls:           -1,
+	ProbeShare:          -1,
 	Jitter:              -1,
 }
 

@@ -43,8 +43,17 @@ func (c Config) String() string {
 		}
 		if c.ConsecutiveSpan > 0 {
 			run += " over ≥ " + short(c.ConsecutiveSpan)
+			if c.IndependentFailures > 0 {
+				run += fmt.Sprintf(" (or ≥ %d that began after the first had failed)", c.IndependentFailures)
+			}
+		}
+		if c.Chance > 0 {
+			run += " and chance does not explain it"
 		}
 		rules = append(rules, run)
+	}
+	if c.HangAfter > 0 {
+		rule("next to no call is answered within %s", short(c.HangAfter))
 	}
 	if c.Trip != nil {
 		rule("the Trip function says so")
@@ -65,20 +74,29 @@ func (c Config) String() string {
 	} else {
 		s.WriteString("opens when " + strings.Join(rules, ", or "))
 	}
-	s.WriteString("; stays open " + short(c.OpenFor))
+	if c.ShedRate > 0 {
+		fmt.Fprintf(&s, "; rejects a growing share when ≥ %s of %s %s fail", percent(c.ShedRate), calls, window)
+		if c.HangAfter > 0 {
+			s.WriteString(" or half of them hang")
+		}
+	} else if c.HangAfter > 0 {
+		s.WriteString("; rejects a growing share when half of the calls hang")
+	}
+	s.WriteString("; stays open ")
+	if c.ProbeShare > 0 {
+		fmt.Fprintf(&s, "until it has rejected %g calls, growing to %g, at most ", firstShare/c.ProbeShare, 1/c.ProbeShare)
+	}
+	s.WriteString(short(c.OpenFor))
 	if c.MaxOpenFor > c.OpenFor {
 		s.WriteString(", doubling up to " + short(c.MaxOpenFor))
-		if c.BusyCalls > 0 {
-			fmt.Fprintf(&s, " unless it rejects ≥ %d calls meanwhile", c.BusyCalls)
-		}
 	}
 	if c.Jitter > 0 {
 		s.WriteString(", ± " + percent(c.Jitter))
 	}
 	fmt.Fprintf(&s, "; closes after %s (at most %d at once, each within %s)",
 		plural(c.ProbeSuccesses, "successful probe"), c.Probes, short(c.ProbeTimeout))
-	if c.Ramp > 0 {
-		s.WriteString(", then lets 10 % of the calls through, growing to all over " + short(c.Ramp))
+	if c.SlowStart > 0 {
+		fmt.Fprintf(&s, ", then lets %s be in flight, growing with success", plural(c.SlowStart, "call"))
 	}
 	return s.String()
 }
@@ -117,20 +135,24 @@ func (c *Config) fields() []configField {
 		{"window", (*duration)(&c.Window)},
 		{"window_calls", &c.WindowCalls},
 		{"min_calls", &c.MinCalls},
+		{"shed_rate", &c.ShedRate},
 		{"failure_rate", &c.FailureRate},
-		{"slow_call", (*duration)(&c.SlowCall)},
-		{"slow_rate", &c.SlowRate},
 		{"failures", &c.Failures},
 		{"consecutive_failures", &c.ConsecutiveFailures},
 		{"consecutive_span", (*duration)(&c.ConsecutiveSpan)},
+		{"independent_failures", &c.IndependentFailures},
+		{"chance", &c.Chance},
+		{"hang_after", (*duration)(&c.HangAfter)},
+		{"slow_call", (*duration)(&c.SlowCall)},
+		{"slow_rate", &c.SlowRate},
 		{"open_for", (*duration)(&c.OpenFor)},
 		{"max_open_for", (*duration)(&c.MaxOpenFor)},
-		{"busy_calls", &c.BusyCalls},
+		{"probe_share", &c.ProbeShare},
 		{"jitter", &c.Jitter},
 		{"probes", &c.Probes},
 		{"probe_successes", &c.ProbeSuccesses},
 		{"probe_timeout", (*duration)(&c.ProbeTimeout)},
-		{"ramp", (*duration)(&c.Ramp)},
+		{"slow_start", &c.SlowStart},
 		{"mode", &c.Mode},
 	}
 }

@@ -20,53 +20,65 @@ func (b *Breaker) State() State {
 func (b *Breaker) Snapshot() Snapshot {
 	b.lock()
 	defer b.unlock()
-	now := b.env.now()
+	now, h := b.shared.now(), b.past()
 	s := Snapshot{
-		Key:    b.key,
-		State:  b.effective(),
-		Mode:   b.mode,
-		Since:  b.env.time(b.since),
-		Until:  b.until(),
-		Reason: b.reason,
-		Counts: b.count(now).Counts,
-		Totals: b.totals,
+		Key:        b.key,
+		State:      b.effective(),
+		Mode:       b.mode,
+		Share:      b.share(),
+		Since:      b.shared.time(b.since),
+		Until:      b.until(),
+		Origin:     h.origin,
+		Reason:     h.reason,
+		Generation: b.generation() >> generationShift,
+		Counts:     b.countsNow(now),
+		InFlight:   max(0, b.waiting()),
+		Totals:     h.totals,
 	}
-	if given := b.modeReason(); given != "" && (b.mode >= ForceOpen || b.state == Closed) {
-		s.Reason = given
+	s.Answered = s.Counts.Answered
+	if o := h.outage; o != nil {
+		s.OutageSince, s.Fleet = b.shared.time(o.began), o.fleet
 	}
-	s.Totals.Successes = b.successes()
-	s.Totals.Rejected = b.rejected.Load()
+	if h.lastErr != nil {
+		s.LastFailure = describe(h.lastErr)
+	}
+	if h.modeReason != "" && (b.mode >= ForceOpen || h.phase == nil) {
+		s.Reason, s.Origin = h.modeReason, ByOperator
+	}
+	s.Totals.Successes = b.succeeded()
+	s.Totals.Rejected = h.rejected.Load()
+	s.Totals.OpenTime = h.openTime
 	if s.State == Open {
 		s.Totals.OpenTime += time.Duration(now - b.since)
 	}
-	ended := s.Totals.Successes + s.Totals.Failures + s.Totals.Ignored + s.Totals.Late
-	answered := b.answered.Load()
-	s.InFlight = max(0, int(int64(b.admitted.Load()-ended)-answered))
 	return s
 }
 
-// Trip opens the circuit now, for d, without jitter: for operators, and for what
-// others know of the peer. If it is open already, Trip may shorten or lengthen
-// that. It leaves the backoff as it is. A d that is not positive stands for
-// Config.OpenFor. Under ForceOpen and Disabled it takes effect once that ends.
-func (b *Breaker) Trip(d time.Duration, reason string) {
-	b.lock()
-	defer b.unlock()
-	now := b.env.now()
-	b.expireProbes(now)
-	if d <= 0 {
-		d = b.rules.Load().OpenFor
-	}
-	b.openFor(now, d, reason)
+func (b *Breaker) countsNow(now int64) Counts {
+	c, _ := b.count(now)
+	return c
 }
 
-// Reset closes the circuit at once, without a ramp, and forgets counts and
+// Trip opens the circuit now, for d, without jitter: for operators. If it is open
+// already, Trip may shorten or lengthen that. It leaves the backoff as it is. A d
+// that is not positive stands for Config.OpenFor. Under ForceOpen and Disabled it
+// takes effect once that ends.
+func (b *Breaker) Trip(d time.Duration, reason string) {
+	b.operate(ActTrip, reason, func(now int64) {
+		b.expireProbes(now)
+		if d <= 0 {
+			d = b.rules.Load().OpenFor
+		}
+		b.openUntil(now, after(now, d), ByOperator, reason)
+	})
+}
+
+// Reset closes the circuit at once, without a slow start, and forgets counts and
 // backoff. Totals and the mode stay.
-func (b *Breaker) Reset() {
-	b.lock()
-	defer b.unlock()
-	b.phase = nil
-	b.forget(b.env.now(), "reset")
+func (b *Breaker) Reset(reason string) {
+	b.operate(ActReset, reason, func(now int64) {
+		b.close(now, ByOperator, cmp.Or(reason, "reset"))
+	})
 }
 
 // SetMode sets the mode, which then stays until it is set again; the reason is
@@ -74,48 +86,131 @@ func (b *Breaker) Reset() {
 // the rules have made as it is, and what is in flight when they begin or end
 // counts as Late. SetMode panics if there is no such mode.
 func (b *Breaker) SetMode(m Mode, reason string) {
+	m.check("SetMode")
+	b.operate(ActMode, reason, func(now int64) { b.changeMode(now, m, reason) })
+}
+
+func (m Mode) check(method string) {
 	if int(m) >= len(modeNames) {
-		panic(fmt.Sprintf("breaker: SetMode(%d); want one of %q", uint8(m), modeNames))
+		panic(fmt.Sprintf("breaker: %s(%d); want one of %q", method, uint8(m), modeNames))
 	}
+}
+
+// operate does an operator's act and tells of it.
+func (b *Breaker) operate(act Act, reason string, do func(now int64)) {
 	b.lock()
-	defer b.unlock()
-	now := b.env.now()
+	now := b.shared.now()
+	do(now)
+	op := Operation{Key: b.key, At: b.shared.time(now), Act: act, Mode: b.mode, Reason: reason}
+	b.unlock()
+	b.shared.tellOperation(op)
+}
+
+func (b *Breaker) changeMode(now int64, m Mode, reason string) {
 	b.expireProbes(now)
-	before, old, counts := b.effective(), b.mode, b.count(now).Counts
+	before, old, counts := b.effective(), b.mode, b.countsNow(now)
 	b.setMode(m, reason)
-	forced := old != m && (old >= ForceOpen || m >= ForceOpen)
-	if b.phase != nil {
-		p := *b.phase
-		if forced {
-			p.probes = nil
+	b.remember().modeSet = true
+	if old != m && (old >= ForceOpen || m >= ForceOpen) {
+		b.beginGeneration()
+		if p, ok := b.history.phase.(*probing); ok {
+			p.out = nil
 		}
-		if p.err != nil {
-			e := *p.err
-			e.Mode = m
-			p.err = &e
-		}
-		b.phase = &p
 	}
-	b.met(before, now, cmp.Or(reason, "mode set to "+m.String()), counts)
-	b.setGate()
-	b.publish(forced)
+	b.met(before, now, ByOperator, cmp.Or(reason, "mode set to "+m.String()), counts)
+	b.tellMode()
+}
+
+// tellMode lets the errors of calls that are rejected from now on say the mode.
+func (b *Breaker) tellMode() {
+	m := b.mode
+	told := func(e *OpenError) *OpenError {
+		if e == nil {
+			return nil
+		}
+		c := *e
+		c.Mode = m
+		return &c
+	}
+	switch p := b.history.phase.(type) {
+	case *opening:
+		o := *p
+		o.err = told(o.err)
+		b.history.phase = &o
+	case *probing:
+		p.err = told(p.err)
+	case *starting:
+		p.err = told(p.err)
+	case *shedding:
+		p.err = told(p.err)
+	}
+	if m == ForceOpen {
+		e := b.rejection(Open, b.since, b.history.modeReason)
+		e.Origin = ByOperator
+		b.history.forced = &opening{err: e, began: b.since, until: never}
+	}
 }
 
 func (b *Breaker) setMode(m Mode, reason string) {
-	b.mode, b.forMode = m, nil
+	h := b.remember()
+	b.mode, h.modeReason = m, reason
 	if m != Enforce {
-		reason = cmp.Or(reason, "mode set to "+m.String())
+		h.modeReason = cmp.Or(reason, "mode set to "+m.String())
 	}
-	if reason != "" {
-		b.forMode = &reason
+	b.nextLook.Store(0)
+	if m >= ForceOpen {
+		b.nextLook.Store(never)
 	}
+	b.tellMode()
 }
 
-func (b *Breaker) modeReason() string {
-	if b.forMode == nil {
-		return ""
+// Hold opens the circuit for d, or lengthens the time for which it is open: for what
+// other processes know of the peer. It never shortens, and leaves reason, backoff
+// and origin of what the rules did as they are. It does nothing and returns false
+// if the circuit is not in that generation any more, is half-open or is Disabled
+// or forced open.
+func (b *Breaker) Hold(generation uint64, d time.Duration, reason string) bool {
+	b.lock()
+	defer b.unlock()
+	now := b.shared.now()
+	b.expireProbes(now)
+	if !b.actsOn(generation) || d <= 0 {
+		return false
 	}
-	return *b.forMode
+	h := b.remember()
+	switch o, open := h.phase.(*opening); {
+	case h.phase == nil:
+		b.openUntil(now, after(now, d), ByFleet, reason)
+	case !open:
+		return false
+	default:
+		b.openUntil(now, max(o.until, after(now, d)), h.origin, h.reason)
+	}
+	h.outage.fleet = true
+	e := *h.phase.(*opening).err
+	e.Fleet = true
+	h.phase.(*opening).err = &e
+	return true
+}
+
+// Retry lets an open circuit be probed after d, sooner or later than it would be:
+// where another process knows that the time has come. It does nothing and returns
+// false if the circuit is not in that generation any more, is not open, is Disabled
+// or forced open, or if an operator or the peer itself has set the time.
+func (b *Breaker) Retry(generation uint64, d time.Duration) bool {
+	b.lock()
+	defer b.unlock()
+	now := b.shared.now()
+	h := b.past()
+	if _, open := h.phase.(*opening); !open || !b.actsOn(generation) || h.origin == ByOperator || h.origin == ByPeer {
+		return false
+	}
+	b.openUntil(now, after(now, max(0, d)), h.origin, h.reason)
+	return true
+}
+
+func (b *Breaker) actsOn(generation uint64) bool {
+	return b.mode < ForceOpen && b.generation()>>generationShift == generation
 }
 
 // Update sets new rules. State, deadlines, counts and the mode stay; but
@@ -137,50 +232,15 @@ func (b *Breaker) update(r *rules) {
 	if old == r {
 		return
 	}
-	now := b.env.now()
+	now := b.shared.now()
 	if old.bucket != r.bucket || old.WindowCalls != r.WindowCalls {
 		b.rewindow(old, r, now)
-	} else {
-		b.rules.Store(r)
-	}
-	if old.SlowCall != r.SlowCall {
-		b.inflight.Store(nil)
-	}
-	b.publish(false)
-}
-
-// rewindow puts the counts into a window of another size or kind, where they
-// have a place in it.
-func (b *Breaker) rewindow(old, r *rules, now int64) {
-	was, wasCalls := b.window, b.calls
-	if wasCalls == nil {
-		b.roll(now)
-		was = b.window
 	}
 	b.rules.Store(r)
-	b.window, b.calls = timeWindow{}, nil
-	b.roll(now)
-	if r.WindowCalls <= 0 {
-		if wasCalls != nil {
-			*b.window.at(b.window.current) = bucket{
-				ok:     uint32(wasCalls.Calls - wasCalls.Failures),
-				failed: uint32(wasCalls.Failures),
-				slow:   uint32(wasCalls.Slow),
-			}
-			return
-		}
-		was.each(func(index int64, from bucket) {
-			to := min(b.window.current, r.indexOf((index-firstBucket)*old.bucket+old.bucket/2+beginning))
-			if to > b.window.current-windowBuckets {
-				b.window.at(to).add(from)
-			}
-		})
-		return
+	if h := b.history; h != nil && old.SlowCall != r.SlowCall {
+		h.overdue = nil
 	}
-	b.calls = newCallWindow(r.WindowCalls)
-	if wasCalls != nil {
-		wasCalls.each(b.calls.add)
-		return
+	if b.mode <= Observe {
+		b.nextLook.Store(0)
 	}
-	was.each(func(_ int64, from bucket) { b.calls.pour(from) })
 }

@@ -2,25 +2,70 @@ package breaker
 
 import "slices"
 
-// sampled bounds how many members are looked at for one new key, beyond those
-// that were used since they were last looked at.
-const sampled = 16
+// A full Set gives up a breaker for each new key. It goes round its members, as a clock
+// does: one that was used since it was looked at last, or has calls in flight, is
+// passed over once; the first that was not has to go. Each new key looks at no more
+// than mostLooks, so that no call waits for long, however many keys there are.
+type ring struct {
+	members []*member
+	hand    int // who is looked at next
+}
+
+// mostLooks bounds how many members are looked at for one new key. If all of them are in
+// use the first has to go, and Stats.EvictedActive counts it.
+const mostLooks = 16
+
+func (r *ring) add(m *member) {
+	m.place = uint32(len(r.members))
+	r.members = append(r.members, m)
+}
+
+func (r *ring) remove(m *member) {
+	last := r.members[len(r.members)-1]
+	r.members[m.place], last.place = last, m.place
+	r.members[len(r.members)-1] = nil
+	r.members = r.members[:len(r.members)-1]
+}
+
+// next returns the member that has to go, and whether it is in use.
+func (r *ring) next() (m *member, active bool) {
+	var first *member
+	for range min(mostLooks, len(r.members)) {
+		r.hand %= len(r.members)
+		m := r.members[r.hand]
+		if !m.inUse() {
+			return m, false
+		}
+		m.used.Store(false)
+		if first == nil {
+			first = m
+		}
+		r.hand++
+	}
+	return first, true
+}
+
+// inUse reports whether m was asked for since it was looked at last, or has calls that
+// have not ended.
+func (m *member) inUse() bool {
+	return m.used.Load() || m.waiting() > 0 || m.answered.Load() > 0
+}
 
 // makeRoom lets members go until there is room for so many more. It returns
 // their keys, if there is somebody to be told.
 func (s *Set) makeRoom(more int) (gone []string) {
-	limit, tell, now := s.options.MaxKeys, s.env.observing().wantEvicted(), s.env.now()
+	limit, tell, now := s.options.MaxKeys, s.shared.observing().wantEvicted(), s.shared.now()
 	for limit > 0 && s.members.count > 0 && s.members.count+more > limit {
-		s.unhold(now)
-		m := s.leastUsed(now)
-		if m == nil {
-			m = s.held[s.look]
-		}
-		if rec, must := m.remember(now); must {
+		m, active := s.ring.next()
+		switch rec, must := m.record(); {
+		case must:
 			s.ledger.put(m.key, rec, now)
 			s.demoted++
-		} else {
+		default:
 			s.evicted++
+		}
+		if active {
+			s.evictedActive++
 		}
 		s.drop(m)
 		if tell {
@@ -34,119 +79,52 @@ func (o *observers) wantEvicted() bool {
 	return o != nil && slices.ContainsFunc(o.list, func(o *observer) bool { return o.Evicted != nil })
 }
 
-// unhold returns held members to the idle ones of which there is nothing to
-// remember any more. In a large set it looks at one at a time, in turn, and
-// leaves look at the next.
-func (s *Set) unhold(now int64) {
-	looks := len(s.held)
-	if looks > sampled {
-		looks = 1
-	}
-	for range looks {
-		m := s.held[s.look]
-		if _, must := m.remember(now); must {
-			s.look++
-		} else {
-			s.held.remove(m)
-			m.held = false
-			s.idle.add(m)
-		}
-		if s.look >= len(s.held) {
-			s.look = 0
-		}
-	}
-}
-
-// leastUsed returns the idle member that was not used for longest, or nil. One
-// with calls in flight is in use, unless there are too many of those.
-func (s *Set) leastUsed(now int64) *member {
-	for passed := 0; ; {
-		m := s.idle.oldest()
-		if m == nil {
-			return nil
-		}
-		if _, must := m.remember(now); must {
-			s.idle.remove(m)
-			s.hold(m)
-			continue
-		}
-		if passed++; passed > sampled || m.Snapshot().InFlight == 0 {
-			return m
-		}
-		m.used.Store(s.tick.Add(1))
-	}
-}
-
 func (s *Set) drop(m *member) {
 	s.members.remove(m)
-	if !m.held {
-		s.idle.remove(m)
-		return
-	}
-	s.held.remove(m)
-	if s.look >= len(s.held) {
-		s.look = 0
-	}
+	s.ring.remove(m)
 }
 
-func (s *Set) hold(m *member) {
-	m.held = true
-	s.held.add(m)
-}
-
-// pile holds members in no order.
-type pile []*member
-
-func (p *pile) add(m *member) {
-	m.place = len(*p)
-	*p = append(*p, m)
-}
-
-func (p *pile) remove(m *member) {
-	last := (*p)[len(*p)-1]
-	(*p)[m.place], last.place = last, m.place
-	(*p)[len(*p)-1] = nil
-	*p = (*p)[:len(*p)-1]
-}
-
-// remember returns a record of m, and whether there is anything in it that must
-// not be forgotten.
-func (m *member) remember(now int64) (r record, must bool) {
+// record returns what must be remembered of m, and whether there is anything.
+func (m *member) record() (r record, must bool) {
 	b := &m.Breaker
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	h := b.past()
 	var until int64
-	switch {
-	case b.state == Open:
-		until = b.phase.until
-	case b.state == HalfOpen:
-		until = max(now, 1<<recordLowBits) // zero stands for closed
+	switch p := h.phase.(type) {
+	case *opening:
+		until = p.until
+	case *probing:
+		until = max(b.shared.now(), 1<<recordLowBits) // zero stands for closed
 	}
-	level := min(b.level, 1<<recordLevelBits-1)
+	level := min(h.level, 1<<recordLevelBits-1)
 	r = record(until&^(1<<recordLowBits-1)) | record(level)<<recordModeBits | record(b.mode)
-	modeSet := b.mode != m.startMode && b.mode != b.rules.Load().Mode
-	return r, b.state != Closed || modeSet
+	return r, until > 0 || h.modeSet && b.mode != b.rules.Load().Mode
 }
 
-// restore makes a new breaker what the record says.
+// restore makes a new breaker what the record says. That is no transition: nobody is
+// told.
 func (b *Breaker) restore(r record) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	h, now := b.remember(), b.shared.now()
 	if m := r.mode(); m != b.mode {
 		b.setMode(m, "kept from before this circuit was evicted")
+		h.modeSet = true
 	}
-	now := b.env.now()
 	if until := r.until(); until > 0 {
 		if until == record(never).until() {
 			until = never
 		}
-		b.level = r.level()
-		b.openUntil(now, gate{until: until, early: until}, "open from before this circuit was evicted")
-		if until <= now {
-			b.halfOpen(now)
+		h.level = r.level()
+		h.origin, h.reason = ByRules, "open from before this circuit was evicted"
+		h.outage = &outage{began: now, cause: h.reason, opens: 1}
+		o := &opening{began: now, until: until}
+		h.phase = o
+		o.err = b.rejection(Open, now, h.reason)
+		if until != never {
+			o.err.Until = b.shared.time(until)
 		}
 	}
-	b.queue, b.totals = nil, Totals{} // it is as it was
-	b.setGate()
-	b.publish(true)
+	b.derive()
 }

@@ -12,7 +12,7 @@ import (
 func TestIdleOrderBetweenNewKeys(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		size := 1 + random.IntN(sampled/2)
+		size := 1 + random.IntN(mostLooks/2)
 		set := NewSet(Options{MaxKeys: size})
 		var order []string // latest last
 		use := func(key string) {
@@ -94,7 +94,7 @@ func TestClosedAgainIsIdleAgain(t *testing.T) {
 	if _, ok := set.Lookup("was open"); !ok {
 		t.Fatal("gone while it was open")
 	}
-	b.Reset()
+	b.Reset("")
 	flood("b")
 	if _, ok := set.Lookup("was open"); ok {
 		t.Error("still there")

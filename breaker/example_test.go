@@ -73,7 +73,7 @@ func ExampleBreaker_Trip() {
 	b.Trip(time.Minute, "deploy in progress")
 	_, err := b.Allow(context.Background())
 	fmt.Println(errors.Is(err, breaker.ErrOpen), b.Snapshot().Reason)
-	b.Reset()
+	b.Reset("")
 	fmt.Println(b.State())
 	// Output:
 	// true deploy in progress

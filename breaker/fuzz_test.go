@@ -78,7 +78,7 @@ func (p *program) rules(slow bool) breaker.Config {
 		ConsecutiveSpan:     choose(p, 0, -1, 3*s),
 		OpenFor:             choose(p, 0, 1, s),
 		MaxOpenFor:          choose(p, 0, 6*s, 30*s),
-		BusyCalls:           choose(p, 0, -1, 1, 3),
+		ProbeShare: -1, ShedRate: -1, Chance: -1, IndependentFailures: -1, HangAfter: -1, SlowStart: -1,
 		Jitter:              -1,
 		Probes:              choose(p, 0, 1, 2, 3),
 		ProbeSuccesses:      choose(p, 0, 1, 2, 3),
@@ -219,7 +219,7 @@ func compareWithModel(t *testing.T, input []byte) {
 			if p.byte()%4 != 0 {
 				continue
 			}
-			b.Reset()
+			b.Reset("")
 			m.reset()
 			did = "Reset"
 		case op < 31:

@@ -2,179 +2,251 @@ package breaker
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
-// settleClosed books a call of the closed circuit and judges the rules. It
-// reports whether Trip is to be asked.
-func (b *Breaker) settleClosed(c Call, v verdict, now int64) (askTrip bool) {
+// settleCounted books the end of a call through a closed or shedding circuit, and
+// judges the rules.
+func (b *Breaker) settleCounted(p *Permit, c Call, v verdict, now int64) {
 	b.book(c, now)
-	if c.Outcome == Success {
-		if b.run > 0 {
-			b.run = 0
-			b.publish(false)
-		}
-		if !c.Slow {
-			return false
-		}
-	} else {
-		b.run++
-		if b.run == 1 || now < b.runBegan {
-			b.runBegan = now
-			b.publish(false)
-		}
-	}
-	if reason := b.judge(now); reason != "" {
-		b.open(now, reason)
+	b.note(p, c, now)
+	if c.Outcome == Failure || c.Slow {
+		b.judge(now)
+	} else if s, ok := b.past().phase.(*shedding); ok {
+		b.judgeShedding(s, now)
 	}
 	if v.trip > 0 {
-		b.openAtLeast(now, v.trip, v.reason)
+		b.openAtLeast(now, v.trip, ByPeer, v.reason)
 	}
-	return b.state == Closed && b.rules.Load().Trip != nil
 }
 
-// book puts a call that has ended into the window.
-func (b *Breaker) book(c Call, now int64) {
-	if b.calls != nil {
-		var call uint8
-		if c.Outcome == Failure {
-			call |= callFailed
+// note keeps the run of failures.
+func (b *Breaker) note(p *Permit, c Call, now int64) {
+	if c.Outcome == Success {
+		if h := b.history; h != nil {
+			h.run = run{number: h.run.number}
 		}
-		if c.Slow {
-			call |= callSlow
-		}
-		b.calls.add(call)
 		return
 	}
-	b.roll(now)
-	bucket := b.window.at(b.window.current)
-	if c.Outcome == Failure {
-		bucket.failed++
-	} else {
-		bucket.ok++
+	r := &b.remember().run
+	if r.length == 0 || now < r.began {
+		r.began = now
+		r.number++
 	}
-	if c.Slow {
-		bucket.slow++
+	r.length++
+	answeredInRun := p.tag&permitAnsweredInRun != 0 && p.number() == r.number
+	if answeredInRun {
+		r.answered--
+	}
+	if r.length > 1 && (answeredInRun && p.tag&permitIndependent != 0 ||
+		p.tag&(permitTimed|permitAnswered) == permitTimed && p.start >= r.began) {
+		r.independent++
 	}
 }
 
-// roll moves the time window on to now.
-func (b *Breaker) roll(now int64) {
-	b.fold()
+// judge opens the circuit, or sheds a share of the calls, if the rules say so.
+func (b *Breaker) judge(now int64) {
+	c, failedIn := b.count(now)
+	if reason := b.reasonToOpen(c, failedIn, now); reason != "" {
+		b.open(now, ByRules, reason)
+		return
+	}
+	r, h := b.rules.Load(), b.past()
+	if s, ok := h.phase.(*shedding); ok {
+		b.judgeShedding(s, now)
+		return
+	}
+	if r.ShedRate < 0 || c.Calls < r.MinCalls || c.FailureRate() < r.ShedRate || h.calls == nil && failedIn < 2 {
+		return
+	}
+	b.shedOrOpen(c, now)
+}
+
+// judgeShedding says how much a shedding circuit lets through from now on, and ends it
+// when the rate has fallen well below ShedRate.
+func (b *Breaker) judgeShedding(s *shedding, now int64) {
+	if s.byHang < 1 {
+		return // failures are the calls that hung, admitted when more were: to judge by them would spiral
+	}
+	c, _ := b.count(now)
 	r := b.rules.Load()
-	index := r.indexOf(now)
-	b.window.advance(index)
-	b.bucketEnd.Store((index-firstBucket+1)*r.bucket + beginning)
-}
-
-// firstBucket is the index of the bucket that begins at env.start: a multiple of
-// windowBuckets, and so large that those before it have a positive one.
-const firstBucket = 1e18
-
-func (r *rules) indexOf(now int64) int64 {
-	index := (now-beginning)/r.bucket + firstBucket
-	if (now-beginning)%r.bucket < 0 {
-		index--
+	switch rate := c.FailureRate(); {
+	case r.ShedRate < 0 || rate < calmShare*r.ShedRate:
+		b.stopShedding(now)
+	case c.Calls >= r.MinCalls && (s.byRate < 1 || rate >= r.ShedRate):
+		b.shedOrOpen(c, now)
 	}
-	return index
 }
 
-// fold takes the successes that were counted without the lock into the window
-// and the totals.
-func (b *Breaker) fold() {
-	word := b.word.Load()
-	for !b.word.CompareAndSwap(word, word&^countMask) {
-		word = b.word.Load()
+// calmShare of ShedRate is the failure rate below which shedding ends. The distance
+// keeps a circuit from coming and going at ShedRate.
+const calmShare = 0.8
+
+// shedOrOpen lets through the square of the odds of success, which is 1 at ShedRate. If
+// that is less than a probe would cost, it opens the circuit.
+func (b *Breaker) shedOrOpen(c Counts, now int64) {
+	r := b.rules.Load()
+	rate := c.FailureRate()
+	odds := (1 - rate) / rate * r.ShedRate / (1 - r.ShedRate)
+	share := min(1, odds*odds)
+	reason := b.failedOf(c)
+	if share < max(r.ProbeShare, 0) || rate == 1 {
+		b.open(now, ByRules, reason)
+		return
 	}
-	b.addSuccesses(word & countMask)
+	b.shedByRate(now, share, reason)
 }
 
-func (b *Breaker) addSuccesses(n uint64) {
-	b.totals.Successes += n
-	b.window.at(b.window.current).ok += uint32(n)
+func (b *Breaker) failedOf(c Counts) string {
+	return fmt.Sprintf("%d of %d calls failed %s", c.Failures, c.Calls, b.windowText(c))
 }
 
-// successes is the exact number of successes so far.
-func (b *Breaker) successes() uint64 { return b.totals.Successes + b.word.Load()&countMask }
-
-// counted is what the rules are judged on.
-type counted struct {
-	Counts
-	failedIn int   // number of buckets with failures
-	runBegan int64 // when the run of ConsecutiveFailures began
-}
-
-// count changes nothing.
-func (b *Breaker) count(now int64) (c counted) {
-	if b.calls != nil {
-		c.Counts = b.calls.Counts
-	} else {
-		index := b.rules.Load().indexOf(now)
-		c.Counts, c.failedIn = b.window.sum(index)
-		if b.window.current > index-windowBuckets {
-			c.Calls += int(b.word.Load() & countMask)
-		}
+func (b *Breaker) windowText(c Counts) string {
+	if b.past().calls != nil {
+		return fmt.Sprintf("of the last %d", c.Calls)
 	}
-	c.ConsecutiveFailures, c.runBegan = int(b.run), b.runBegan
-	if f := b.inflight.Load(); f != nil {
-		overdue, run, began := f.overdue(b.successes(), now)
-		c.Overdue = overdue
-		if run > 0 && (b.run == 0 || began < c.runBegan) {
-			c.runBegan = began
-		}
-		c.ConsecutiveFailures += run
-	}
-	return c
+	return "in " + short(b.rules.Load().Window)
 }
 
-// judge returns why the rules want the closed circuit to open, or "".
-func (b *Breaker) judge(now int64) string {
-	c, r := b.count(now), b.rules.Load()
-	span := "in " + short(r.Window)
-	if b.calls != nil {
-		span = fmt.Sprintf("of the last %d", c.Calls)
-	}
-	lasted := now - c.runBegan
+// reasonToOpen returns why the rules want the circuit to open, or "".
+func (b *Breaker) reasonToOpen(c Counts, failedIn int, now int64) string {
+	r := b.rules.Load()
 	switch {
 	case r.FailureRate > 0 && c.Calls >= r.MinCalls && c.Failures > 0 && c.FailureRate() >= r.FailureRate &&
-		(b.calls != nil || c.failedIn > 1):
-		return fmt.Sprintf("%d of %d calls failed %s", c.Failures, c.Calls, span)
+		(b.past().calls != nil || failedIn > 1):
+		return b.failedOf(c)
 	case r.SlowCall > 0 && r.SlowRate > 0 && c.Calls+c.Overdue >= r.MinCalls && c.Slow+c.Overdue > 0 &&
 		c.SlowRate() >= r.SlowRate:
-		reason := fmt.Sprintf("%d of %d calls took %s or longer %s", c.Slow+c.Overdue, c.Calls+c.Overdue, short(r.SlowCall), span)
+		reason := fmt.Sprintf("%d of %d calls took %s or longer %s",
+			c.Slow+c.Overdue, c.Calls+c.Overdue, short(r.SlowCall), b.windowText(c))
 		if c.Overdue > 0 {
 			reason += fmt.Sprintf(", %d of them unanswered", c.Overdue)
 		}
 		return reason
 	case r.Failures > 0 && c.Failures >= r.Failures:
-		return plural(c.Failures, "call") + " failed " + span
-	case r.ConsecutiveFailures > 0 && c.ConsecutiveFailures >= r.ConsecutiveFailures && lasted >= int64(r.ConsecutiveSpan):
-		over := ""
-		if lasted >= int64(time.Millisecond) {
-			over = fmt.Sprintf(" over %s", roundDuration(time.Duration(lasted)))
-		}
-		if c.Overdue > 0 {
-			return fmt.Sprintf("%s in a row failed or were unanswered after %s%s",
-				plural(c.ConsecutiveFailures, "call"), short(r.SlowCall), over)
-		}
-		return plural(c.ConsecutiveFailures, "call") + " in a row failed" + over
+		return plural(c.Failures, "call") + " failed " + b.windowText(c)
 	}
-	return ""
+	return b.reasonOfRun(c, now)
 }
 
-// lookOverdue opens the circuit if the calls that are overdue make a rule hold.
-func (b *Breaker) lookOverdue(now int64) {
-	f := b.inflight.Load()
-	if f == nil || now < f.nextLook.Load() {
+// A run of independent failures has lasted at least so long.
+const independentSpan = 100 * time.Millisecond
+
+// reasonOfRun returns why the present run of failures should open the circuit, or "".
+func (b *Breaker) reasonOfRun(c Counts, now int64) string {
+	r, h := b.rules.Load(), b.past()
+	if r.ConsecutiveFailures < 0 || c.ConsecutiveFailures < r.ConsecutiveFailures || h.run.answered >= c.ConsecutiveFailures {
+		return ""
+	}
+	began := now
+	if h.run.length > 0 {
+		began = h.run.began
+	}
+	if c.ConsecutiveFailures > h.run.length {
+		began = min(began, h.overdue.runBegan)
+	}
+	lasted := time.Duration(now - began)
+	independent := r.IndependentFailures > 0 && h.run.independent >= r.IndependentFailures && lasted >= independentSpan
+	if !independent && lasted < r.ConsecutiveSpan || b.chanceExplains(c) {
+		return ""
+	}
+	over := ""
+	if lasted >= time.Millisecond {
+		over = fmt.Sprintf(" over %s", roundDuration(lasted))
+	}
+	if c.Overdue > 0 {
+		return fmt.Sprintf("%s in a row failed or were unanswered after %s%s",
+			plural(c.ConsecutiveFailures, "call"), short(r.SlowCall), over)
+	}
+	return plural(c.ConsecutiveFailures, "call") + " in a row failed" + over
+}
+
+// minOthers is how many other calls must be in the window for chance to be judged.
+const minOthers = 10
+
+// chanceExplains reports whether a run as long as this one is to be expected now and
+// then at the failure rate of the calls before it.
+func (b *Breaker) chanceExplains(c Counts) bool {
+	r := b.rules.Load()
+	run := min(b.past().run.length, c.Failures)
+	others := c.Calls + c.Answered - run
+	if r.Chance < 0 || others < minOthers {
+		return false
+	}
+	rate := float64(c.Failures-run) / float64(others)
+	return math.Pow(rate, float64(c.ConsecutiveFailures)) > r.Chance
+}
+
+// judgeWaiting opens the circuit, or sheds a share of the calls, if calls hang.
+func (b *Breaker) judgeWaiting(now int64) {
+	h := b.history
+	s, isShedding := h.phase.(*shedding)
+	if h.overdue != nil && (h.phase == nil || isShedding) {
+		c, failedIn := b.count(now)
+		if c.Overdue > 0 {
+			if reason := b.reasonToOpen(c, failedIn, now); reason != "" {
+				b.open(now, ByRules, reason)
+				return
+			}
+		}
+	}
+	if h.hang == nil || b.tally().good < minGood {
 		return
 	}
-	f.nextLook.Store(f.end(f.step(now)))
-	successes := b.successes()
-	f.noteSuccesses(successes, now)
-	if overdue, _, _ := f.overdue(successes, now); overdue > 0 {
-		if reason := b.judge(now); reason != "" {
-			b.open(now, reason)
+	limit := max(b.rules.Load().HangAfter, 3*b.pace.slowestAnswer(now))
+	found := h.hang.judge(limit)
+	reason := fmt.Sprintf("%s unanswered for %s, %d answered meanwhile", plural(found.waiting, "call"), short(roundDuration(limit)), found.answered)
+	switch _, isStarting := h.phase.(*starting); {
+	case found.holds() && (isShedding || h.phase == nil || isStarting):
+		if !found.total() {
+			if !isStarting {
+				b.shedByHang(now, found.share(), reason)
+			}
+			return
 		}
+		generation := b.generation()
+		b.open(now, ByRules, reason)
+		h.outage.hung, h.outage.hungIn = true, generation
+		h.outage.hungAt, h.outage.hangFor, h.outage.answered = now, limit, found.answered > 0
+	case isShedding && s.byHang < 1:
+		if found.good >= 0.5 && found.waiting < found.answered {
+			s.byHang = 1
+			if s.byRate == 1 {
+				b.stopShedding(now)
+			}
+			return
+		}
+		b.shedByHang(now, found.share(), reason)
+	}
+}
+
+// disproved gives the calls back when one of those that were taken to hang succeeds
+// after all: the peer is slow, not dead.
+func (b *Breaker) disproved(p *Permit, now int64) {
+	h := b.history
+	if h.outage == nil || !h.outage.hung || generationOf(p.tag^h.outage.hungIn) != 0 || b.state() == Closed {
+		return
+	}
+	if _, starts := h.phase.(*starting); starts {
+		return
+	}
+	// The others of that generation say nothing: they were about to be answered.
+	took, waited := time.Duration(now-h.outage.hungAt), h.outage.hangFor/3
+	if p.tag&permitTimed != 0 {
+		took, waited = time.Duration(p.took(now)), h.outage.hangFor
+	}
+	if took < waited {
+		return
+	}
+	took = max(took, h.outage.hangFor)
+	b.pace.turn(now)
+	b.pace.took(int64(took), now)
+	const reason = "a call that was taken to hang has succeeded"
+	if h.outage.answered {
+		b.close(now, ByRules, reason)
+	} else {
+		b.start(now, ByRules, took, reason)
 	}
 }
 
@@ -182,15 +254,16 @@ func (b *Breaker) lookOverdue(now int64) {
 // this tag.
 func (b *Breaker) askTrip(tag uint64) {
 	b.lock()
-	counts, trip := b.count(b.env.now()).Counts, b.rules.Load().Trip
-	current := tagOf(tag^b.word.Load()) == 0
+	c, _ := b.count(b.shared.now())
+	trip := b.rules.Load().Trip
+	current := generationOf(tag^b.generation()) == 0
 	b.unlock()
-	if trip == nil || !current || !says(trip, counts) {
+	if trip == nil || !current || !says(trip, c) {
 		return
 	}
 	b.lock()
-	if tagOf(tag^b.word.Load()) == 0 {
-		b.open(b.env.now(), fmt.Sprintf("the Trip rule held at %d failures of %d calls", counts.Failures, counts.Calls))
+	if generationOf(tag^b.generation()) == 0 {
+		b.open(b.shared.now(), ByRules, fmt.Sprintf("the Trip rule held at %d failures of %d calls", c.Failures, c.Calls))
 	}
 	b.unlock()
 }

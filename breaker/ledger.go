@@ -65,7 +65,7 @@ func (l *ledger) put(key string, r record, now int64) {
 // forget makes room in full entries, and returns where.
 func (l *ledger) forget(now int64) uint32 {
 	victim, found := l.oldest, false
-	for n := range sampled {
+	for n := range mostLooks {
 		i := (l.oldest + n) % len(l.entries)
 		if e := l.entries[i]; e.expired(now) {
 			victim = i

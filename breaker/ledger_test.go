@@ -76,7 +76,7 @@ func TestFullLedgerForgetsTheOldest(t *testing.T) {
 // What is expired goes first, and is no loss.
 func TestFullLedgerForgetsTheExpired(t *testing.T) {
 	l := fullLedger(recordOpen(100))
-	expired := "old" + strconv.Itoa(sampled-1)
+	expired := "old" + strconv.Itoa(mostLooks-1)
 	l.put(expired, recordOpen(1), 0)
 	l.put("new", recordOpen(100), recordOpen(1).until())
 	checkLedger(t, l)
@@ -88,13 +88,13 @@ func TestFullLedgerForgetsTheExpired(t *testing.T) {
 // A forced circuit is forgotten only where there are nothing but forced ones.
 func TestFullLedgerKeepsTheForced(t *testing.T) {
 	l := fullLedger(recordOpen(100))
-	forced := func(i int) bool { return i%sampled > 0 }
+	forced := func(i int) bool { return i%mostLooks > 0 }
 	for i := range maxRecords {
 		if forced(i) {
 			l.put("old"+strconv.Itoa(i), recordForced(), 0)
 		}
 	}
-	const others = maxRecords / sampled
+	const others = maxRecords / mostLooks
 	for i := range others {
 		l.put("new"+strconv.Itoa(i), recordForced(), 0)
 	}

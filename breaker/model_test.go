@@ -92,7 +92,6 @@ func withModelDefaults(c breaker.Config) breaker.Config {
 	duration(&c.ConsecutiveSpan, time.Second)
 	duration(&c.OpenFor, 5*time.Second)
 	duration(&c.MaxOpenFor, max(45*time.Second, c.OpenFor))
-	number(&c.BusyCalls, 100)
 	duration(&c.ProbeTimeout, 10*time.Second)
 	return c
 }
@@ -287,10 +286,6 @@ func (m *model) open(at time.Time) {
 	m.enter(breaker.Open, at)
 	m.until = at.Add(d)
 	m.early = m.until
-	if m.cfg.BusyCalls > 0 {
-		m.early = at.Add(m.cfg.OpenFor)
-		m.busy = m.totals.Rejected + uint64(m.cfg.BusyCalls)
-	}
 }
 
 func (m *model) close(at time.Time) {

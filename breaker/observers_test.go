@@ -32,7 +32,7 @@ func everyMethod(b *breaker.Breaker) {
 	p.Trip(time.Second, "hook")
 	breaker.Do(context.Background(), b, func(context.Context) (int, error) { return 0, nil })
 	b.Trip(time.Second, "hook")
-	b.Reset()
+	b.Reset("")
 }
 
 func TestHookMayCallEveryMethod(t *testing.T) {
@@ -109,7 +109,7 @@ func TestTransitionsMadeByHooksComeInOrder(t *testing.T) {
 		hook := func(c breaker.Transition) {
 			seen = append(seen, c.To)
 			if len(seen) == 1 {
-				b.Reset()
+				b.Reset("")
 				b.Trip(time.Second, "hook")
 			}
 		}
@@ -235,7 +235,7 @@ func TestTransitionsAreToldInOrderAndOneAtATime(t *testing.T) {
 				case 0:
 					b.Trip(time.Nanosecond, "test")
 				case 1:
-					b.Reset()
+					b.Reset("")
 				}
 			}
 		})
@@ -264,7 +264,7 @@ func TestStopIsABarrier(t *testing.T) {
 					b := set.Get("peer")
 					p, _ := b.Allow(context.Background())
 					p.Done(breaker.Failure)
-					b.Reset()
+					b.Reset("")
 				}
 			}
 		})

@@ -1,7 +1,9 @@
 package breaker
 
 import (
+	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,18 +15,26 @@ import (
 // use, and of its copies only one may be used. The zero Permit does nothing.
 type Permit struct { // four words, which the compiler keeps in registers
 	b     *Breaker
-	timed *timed // nil unless the call is in flight or observed
-	start int64  // when the call began; how long it took once it is answered
-	tag   uint64 // the generation that admitted it, as in Breaker.word, and flags
+	more  *more  // nil unless a hook is told of the call, or it is being sent
+	start int64  // when the call began, if timed; how long it took once it is answered
+	tag   uint64 // the generation that admitted it, as in the word, and flags
+}
+
+// more is what few permits need.
+type more struct {
+	ctx     context.Context // for Hooks.Done
+	sending *Sending
 }
 
 const (
-	permitTimed    = 1 << iota // start is known
-	permitAnswered             // Answered was called
-	permitProbe                // admitted by a half-open circuit; has a number
-	permitBypass               // rejected, but let through under Observe
-	permitObserved             // a hook wants to hear of its end
-	permitCareful              // even its success cannot be booked without the lock
+	permitTimed         = 1 << iota // start is known
+	permitAnswered                  // Answered was called
+	permitAnsweredInRun             // … during a run of failures; has its number
+	permitIndependent               // … and began after the first of them had ended
+	permitProbe                     // let through to test the peer; has a number
+	permitPlace                     // has a place in the slow start
+	permitBypass                    // rejected, but let through under Observe
+	permitSlow                      // even its success needs the lock
 
 	permitNumberShift = 16
 )
@@ -33,26 +43,30 @@ func (p *Permit) number() uint16 { return uint16(p.tag >> permitNumberShift) }
 
 // Done ends the call with its outcome.
 func (p *Permit) Done(o Outcome) {
-	if o == Success && p.tag&permitCareful == 0 {
-		if b := p.b; b != nil {
-			now := b.env.now()
-			if p.timed != nil {
-				if f := p.timed.inflight; now-p.start >= f.slow || !f.leave(p.start) {
-					p.end(verdict{outcome: o})
-					return
-				}
-				p.timed = nil
-			}
-			if b.countSuccess(p.tag, now) {
-				if p.tag&permitAnswered != 0 {
-					b.answered.Add(-1)
-				}
-				p.b = nil
-				return
-			}
-		}
+	if o == Success && p.tag&permitSlow == 0 && p.b != nil && p.succeed() {
+		return
 	}
 	p.end(verdict{outcome: o})
+}
+
+// succeed books a success without the lock, if that is all there is to do.
+func (p *Permit) succeed() bool {
+	b := p.b
+	now := b.shared.now()
+	if p.tag&permitTimed != 0 {
+		took := p.took(now)
+		if r := b.rules.Load(); r.SlowCall > 0 && took >= int64(r.SlowCall) || !b.pace.took(took, now) {
+			return false
+		}
+	}
+	if !b.word.count(p.tag, now) {
+		return false
+	}
+	if p.tag&permitAnswered != 0 {
+		b.answered.Add(-1)
+	}
+	p.b = nil
+	return true
 }
 
 // Fail ends the call as a Failure and keeps err for [OpenError.Last].
@@ -67,23 +81,54 @@ func (p *Permit) Trip(d time.Duration, reason string) {
 	p.end(verdict{outcome: Failure, trip: d, reason: reason, err: errors.New(reason)})
 }
 
-// Answered says that the peer has begun to answer: the clock of SlowCall stops
-// and the call is in flight no longer. Its outcome is still to come. Only the
-// first call has an effect.
+// Answered says that the peer has begun to answer: the clock of SlowCall stops and
+// the call waits no longer. Its outcome is still to come; until then it counts as
+// good in the failure rate and interrupts a run. Only the first call has an
+// effect.
 func (p *Permit) Answered() {
-	if p.b == nil || p.tag&permitAnswered != 0 {
+	b := p.b
+	if b == nil || p.tag&permitAnswered != 0 {
 		return
 	}
+	p.sent()
+	began := p.start
 	if p.tag&permitTimed != 0 {
-		took := p.b.env.now() - p.start
-		if f := p.timed.of(); f != nil && took >= f.slow {
-			p.tag |= permitCareful
+		took := b.shared.now() - p.start
+		if p.tag&permitPlace != 0 {
+			b.lock()
+			b.freePlace(p)
+			b.unlock()
 		}
-		p.leave(p.b)
 		p.start = took
 	}
 	p.tag |= permitAnswered
-	p.b.answered.Add(1)
+	b.answered.Add(1)
+	if bits := b.word.bits.Load(); p.tag&permitBypass == 0 && generationOf(bits^p.tag) == 0 && bits&countFast != 0 {
+		return
+	}
+	b.lock()
+	defer b.unlock()
+	switch h := b.remember(); {
+	case p.tag&permitBypass != 0:
+		h.bypass.ended++
+		h.bypass.answered++
+	case generationOf(b.generation()^p.tag) != 0:
+		h.lateEnds++
+		p.tag |= permitSlow
+	case h.run.length > 0:
+		h.run.answered++
+		p.tag |= permitAnsweredInRun | uint64(h.run.number)<<permitNumberShift
+		if p.tag&permitTimed != 0 && began >= h.run.began {
+			p.tag |= permitIndependent
+		}
+	}
+}
+
+// freePlace gives the place of a slow start back, if the call has one there.
+func (b *Breaker) freePlace(p *Permit) {
+	if h := b.history; h != nil && h.phase != nil && generationOf(p.tag^b.generation()) == 0 {
+		h.phase.free(p)
+	}
 }
 
 // Elapsed returns the time since Allow, up to Answered if that was called. It
@@ -93,7 +138,7 @@ func (p *Permit) Elapsed() time.Duration {
 	if p.b == nil || p.tag&permitTimed == 0 {
 		return 0
 	}
-	return time.Duration(p.took(p.b.env.now()))
+	return time.Duration(p.took(p.b.shared.now()))
 }
 
 // Probe reports whether the call was let through to test a half-open circuit.
@@ -110,19 +155,72 @@ func (p *Permit) took(now int64) int64 {
 	}
 }
 
-// leave ends the call's time in flight.
-func (p *Permit) leave(b *Breaker) {
-	if f := p.timed.of(); f != nil {
-		if !f.leave(p.start) {
-			b.lock()
-			f.leaveOld()
-			b.unlock()
-		}
-		if p.tag&permitObserved == 0 {
-			p.timed = nil
-		} else {
-			p.timed.inflight = nil
-		}
+// Sending is a call that its caller has not sent whole, such as a streamed upload. It is
+// safe for use by another goroutine than its Permit's.
+type Sending struct {
+	b     *Breaker
+	state atomic.Int64 // 0: sending; when it was sent; or sendingEnded
+}
+
+const sendingEnded = -1
+
+// Sending says that it is the caller's turn: until Sent is called the call is neither
+// timed nor waiting, so that a slow caller convicts nobody. It is not in
+// Snapshot.InFlight meanwhile. A call that ends or is answered before was not slow.
+// It allocates.
+func (p *Permit) Sending() *Sending {
+	b := p.b
+	s := &Sending{b: b}
+	if b == nil || p.tag&permitAnswered != 0 || p.more != nil && p.more.sending != nil {
+		s.state.Store(sendingEnded)
+		return s
+	}
+	if p.more == nil {
+		p.more = new(more)
+	}
+	p.more.sending = s
+	b.admitted.Add(^uint64(0))
+	return s
+}
+
+// Sent says that the call is sent, and begins its time. Only the first call has an
+// effect, and none after the Permit was answered or has ended.
+func (s *Sending) Sent() {
+	if s.state.CompareAndSwap(0, max(1, s.now())) {
+		s.b.admitted.Add(1)
+	}
+}
+
+func (s *Sending) now() int64 {
+	if s.b == nil {
+		return 0
+	}
+	return s.b.shared.now()
+}
+
+// sent ends the time of sending.
+func (p *Permit) sent() {
+	if p.more == nil || p.more.sending == nil {
+		return
+	}
+	s := p.more.sending
+	p.more.sending = nil
+	at := s.state.Swap(sendingEnded)
+	if at == 0 {
+		p.b.admitted.Add(1)
+		at = s.now()
+	}
+	p.freeIfPlaced()
+	p.start = at
+	p.tag |= permitTimed
+}
+
+// freeIfPlaced gives a place back before the call's start is moved.
+func (p *Permit) freeIfPlaced() {
+	if p.tag&permitPlace != 0 {
+		p.b.lock()
+		p.b.freePlace(p)
+		p.b.unlock()
 	}
 }
 
@@ -139,78 +237,103 @@ func (p *Permit) end(v verdict) {
 	if b == nil {
 		return
 	}
+	p.sent()
 	p.b = nil
 	if v.outcome > Failure {
 		v.outcome = Ignored // there is no such outcome
 	}
-	took := p.took(b.env.now())
-	p.leave(b)
-	if p.tag&permitAnswered != 0 {
-		b.answered.Add(-1)
-	}
 	b.lock()
-	call, askTrip := b.settle(p, v, took, b.env.now())
+	now := b.shared.now()
+	call, askTrip := b.settle(p, v, now)
 	b.unlock()
 	if askTrip {
 		b.askTrip(p.tag)
 	}
-	if p.tag&permitObserved != 0 {
-		b.env.done(p.timed.ctx, call)
+	if o := b.shared.observing(); o != nil && o.failed && call.Outcome == Failure {
+		b.shared.tellFailed(call)
+	}
+	if p.more != nil && p.more.ctx != nil {
+		b.shared.tellDone(p.more.ctx, call)
 	}
 }
 
-// countSuccess books a success without the lock. It fails when there is more to
-// do, or when the generation that admitted the call has passed.
-func (b *Breaker) countSuccess(tag uint64, now int64) bool {
-	for {
-		word := b.word.Load()
-		if tagOf(word^tag) != 0 || word&(countFast|countFull) != countFast || now >= b.bucketEnd.Load() {
-			return false
-		}
-		if b.word.CompareAndSwap(word, word+1) {
-			return true
-		}
-	}
-}
-
-// settle books the end of a call. It reports whether the Trip rule is to be
-// asked.
-func (b *Breaker) settle(p *Permit, v verdict, took, now int64) (c Call, suspect bool) {
+// settle books the end of a call. It reports whether the Trip rule is to be asked.
+func (b *Breaker) settle(p *Permit, v verdict, now int64) (c Call, askTrip bool) {
 	b.expireProbes(now)
 	r := b.rules.Load()
+	took := p.took(now)
 	c = Call{
 		Key:      b.key,
 		Outcome:  v.outcome,
+		Err:      v.err,
 		Duration: time.Duration(took),
 		Slow:     r.SlowCall > 0 && took >= int64(r.SlowCall) && p.tag&permitTimed != 0,
 		Probe:    p.Probe(),
-		Late:     tagOf(p.tag^b.word.Load()) != 0,
+		Late:     generationOf(p.tag^b.generation()) != 0,
+	}
+	b.pace.rest(now)
+	b.freePlace(p)
+	b.ended.Add(1)
+	answered, bypasses := p.tag&permitAnswered != 0, p.tag&permitBypass != 0
+	if answered {
+		b.answered.Add(-1)
+	}
+	switch {
+	case bypasses && answered:
+		b.history.bypass.answered--
+	case bypasses:
+		b.history.bypass.ended++
+	case c.Late && !answered:
+		b.remember().lateEnds++
 	}
 	if c.Late {
-		b.totals.Late++
+		b.remember().totals.Late++
+		if v.outcome == Success {
+			b.disproved(p, now)
+		}
 		return c, false
 	}
 	if c.Slow {
-		b.totals.Slow++
+		b.remember().totals.Slow++
 	}
-	counts := p.tag&permitBypass == 0 && b.mode != Disabled && b.mode != ForceOpen
+	counts := !bypasses && b.mode != Disabled && b.mode != ForceOpen
 	switch v.outcome {
 	case Success:
-		b.totals.Successes++
+		b.successes++
+		if bypasses {
+			b.history.bypass.good++
+		}
+		if counts && p.tag&permitTimed != 0 {
+			b.pace.turn(now)
+			b.pace.took(took, now)
+		}
 	case Failure:
-		b.totals.Failures++
+		h := b.remember()
+		h.totals.Failures++
 		if counts {
-			b.lastErr = v.err
+			h.lastErr = v.err
 		}
 	default:
-		b.totals.Ignored++
+		b.remember().totals.Ignored++
 	}
+	if !counts {
+		return c, false
+	}
+	phase := b.past().phase
 	switch {
-	case !counts:
-	case c.Probe:
-		b.settleProbe(p, c, v, now)
-	case v.outcome != Ignored:
-		suspect = b.settleClosed(c, v, now)
+	case v.outcome == Ignored:
+		if probing, ok := phase.(*probing); ok {
+			probing.end(p.number())
+		}
+	case phase != nil:
+		phase.settle(b, p, c, v, now)
+	default:
+		b.settleCounted(p, c, v, now)
 	}
-	return c, suspect
+	if b.lookDue(now) && b.mode <= Observe {
+		b.look(now)
+	}
+	_, isShedding := phase.(*shedding)
+	asks := v.outcome != Ignored && (v.outcome == Failure || c.Slow) && (phase == nil || isShedding)
+	return c, asks && r.Trip != nil && b.state() != Open
 }

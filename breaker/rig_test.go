@@ -118,16 +118,15 @@ func (r rig) wantSeen(to ...breaker.State) {
 
 // Rule sets of which one part matters.
 var (
+	// plain is the breaker of the textbooks, without a rule to open by.
+	plain = breaker.Config{
+		ShedRate: -1, ConsecutiveFailures: -1, IndependentFailures: -1, Chance: -1, HangAfter: -1,
+		OpenFor: 10 * time.Second, MaxOpenFor: 64 * time.Second, ProbeShare: -1, SlowStart: -1, Jitter: -1,
+	}
 	// countRule opens on the third failure within a minute.
-	countRule = breaker.Config{
-		Window: time.Minute, Failures: 3, FailureRate: -1, ConsecutiveFailures: -1,
-		OpenFor: 10 * time.Second, MaxOpenFor: 64 * time.Second, BusyCalls: -1, Jitter: -1,
-	}
+	countRule = with(plain, func(c *breaker.Config) { c.Window, c.Failures = time.Minute, 3 })
 	// runRule opens on the third failure in a row.
-	runRule = breaker.Config{
-		FailureRate: -1, ConsecutiveFailures: 3, ConsecutiveSpan: -1,
-		OpenFor: 10 * time.Second, MaxOpenFor: 64 * time.Second, BusyCalls: -1, Jitter: -1,
-	}
+	runRule = with(plain, func(c *breaker.Config) { c.ConsecutiveFailures, c.ConsecutiveSpan = 3, -1 })
 )
 
 // with returns a copy of cfg with some changes.

@@ -23,12 +23,14 @@ type Options struct {
 	// Config invalid is dropped: that key gets Config.
 	Override func(key string, c *Config)
 	// MaxKeys bounds how many breakers there are. Default 10,000; negative: no
-	// bound. At the bound, a new key takes the place of an old one: of the
-	// closed breaker that is idle for longest, and if there is none, of one that
-	// is open or whose mode was set. Of the latter a record of a few bytes is
-	// kept, so that the key comes back open, half-open or forced as it was. There
-	// is room for 65,536 such records; past that the oldest go, and Stats counts
-	// them.
+	// bound. At the bound, a new key takes the place of an idle one: one that
+	// was not asked for since the set looked at it last, and has no calls in
+	// flight. The set goes round its breakers and looks at 16 for a new key at
+	// most; if all of those are in use the first goes, and Stats.EvictedActive
+	// counts it. Of a circuit that is open, or whose mode was set, a record of a
+	// few bytes is kept, so that the key comes back open or forced as it was.
+	// There is room for 65,536 such records; past that those go first whose time
+	// to be probed has come, then the oldest, and Stats counts them.
 	MaxKeys int
 	// Hooks observe every breaker of the set.
 	Hooks []Hooks
@@ -39,11 +41,12 @@ const defaultMaxKeys = 10_000
 // Stats are a Set's own numbers. Keys and Records are of now, the others only
 // ever grow.
 type Stats struct {
-	Keys      int    `json:"keys"`      // breakers in the set
-	Records   int    `json:"records"`   // records of circuits whose breakers had to go
-	Evicted   uint64 `json:"evicted"`   // closed breakers given up to make room
-	Demoted   uint64 `json:"demoted"`   // open or forced breakers reduced to a record to make room
-	Forgotten uint64 `json:"forgotten"` // records lost, the oldest first, while their circuits were still open or forced
+	Keys          int    `json:"keys"`           // breakers in the set
+	Records       int    `json:"records"`        // records of circuits whose breakers had to go
+	Evicted       uint64 `json:"evicted"`        // closed breakers given up to make room
+	EvictedActive uint64 `json:"evicted_active"` // breakers given up although they were in use: MaxKeys is too small
+	Demoted       uint64 `json:"demoted"`        // open or forced breakers reduced to a record to make room
+	Forgotten     uint64 `json:"forgotten"`      // records lost while their circuits were still open or forced
 }
 
 // A Set keeps a breaker for each key, made when the key is first asked for. Ask for
@@ -53,19 +56,21 @@ type Stats struct {
 // concurrent use and must not be copied.
 type Set struct {
 	members table
-	env     env
-	_       [64]byte      // tick is written often: keep it away from what is only read
-	tick    atomic.Uint64 // grows each time that another member is used: the clock of use
-	_       [64]byte
+	shared  shared
 
 	mu      sync.Mutex // guards all below, and changes of members
 	options *options
-	idle    lru    // members whose breakers were closed when last looked at
-	held    pile   // those that something must be remembered of
-	look    int    // which of held to look at next
-	ledger  ledger // what is remembered of those that had to go
-	evicted uint64
-	demoted uint64
+	mode    *setMode // set for all circuits, or nil
+	ring    ring     // the members again, in the order in which they are looked at
+	ledger  ledger   // what is remembered of those that had to go
+
+	evicted, evictedActive, demoted uint64
+}
+
+// setMode is what SetMode was told.
+type setMode struct {
+	Mode
+	reason string
 }
 
 // options are Options made ready. They are immutable.
@@ -122,8 +127,8 @@ func (s *Set) init(o Options) error {
 		return err
 	}
 	s.options = made
-	s.env.start = time.Now()
-	s.env.replace(func([]*observer) []*observer { return observersOf(made.Hooks) })
+	s.shared.start = time.Now()
+	s.shared.observe(func([]*observer) []*observer { return observersOf(made.Hooks) })
 	return nil
 }
 
@@ -138,10 +143,8 @@ func (s *Set) lock() {
 // member is a breaker and its place in the set.
 type member struct {
 	Breaker
-	held      bool   // it is in Set.held, not in Set.idle
-	startMode Mode   // that of its rules when it was made
-	place     int    // there
-	seen      uint64 // Breaker.used when it was last looked at
+	place uint32      // in Set.ring
+	used  atomic.Bool // asked for since it was last looked at
 }
 
 // Get returns the breaker of this key, and makes it if need be. It takes no lock
@@ -151,8 +154,8 @@ func (s *Set) Get(key string) *Breaker {
 	if m == nil {
 		return s.add(key)
 	}
-	if m.used.Load() != s.tick.Load() { // else it was the last to be used, too
-		m.used.Store(s.tick.Add(1))
+	if !m.used.Load() {
+		m.used.Store(true)
 	}
 	return &m.Breaker
 }
@@ -191,7 +194,7 @@ func (s *Set) Stats() Stats {
 	defer s.mu.Unlock()
 	return Stats{
 		Keys: s.members.count, Records: len(s.ledger.entries),
-		Evicted: s.evicted, Demoted: s.demoted, Forgotten: s.ledger.forgotten,
+		Evicted: s.evicted, EvictedActive: s.evictedActive, Demoted: s.demoted, Forgotten: s.ledger.forgotten,
 	}
 }
 
@@ -206,8 +209,11 @@ func (s *Set) add(key string) *Breaker {
 		if err != nil {
 			r = o.rules
 		}
-		b, gone, ok := s.insert(key, o, r)
-		s.env.evicted(gone)
+		b, gone, isNew, ok := s.insert(key, o, r)
+		s.shared.tellEvicted(gone)
+		if isNew {
+			s.shared.tellAdded(key)
+		}
 		if ok {
 			return b
 		}
@@ -215,26 +221,29 @@ func (s *Set) add(key string) *Breaker {
 }
 
 // insert fails if o are not the options any more.
-func (s *Set) insert(key string, o *options, r *rules) (b *Breaker, gone []string, ok bool) {
+func (s *Set) insert(key string, o *options, r *rules) (b *Breaker, gone []string, isNew, ok bool) {
 	s.lock()
 	defer s.mu.Unlock()
 	if m := s.members.get(key); m != nil {
-		return &m.Breaker, nil, true
+		return &m.Breaker, nil, false, true
 	}
 	if s.options != o {
-		return nil, nil, false
+		return nil, nil, false, false
 	}
 	gone = s.makeRoom(1)
 	m := new(member)
-	m.init(&s.env, key, r)
-	m.startMode = r.Mode
+	m.init(&s.shared, key, r)
+	if s.mode != nil {
+		m.setMode(s.mode.Mode, s.mode.reason)
+		m.derive()
+	}
 	if rec, known := s.ledger.take(key); known {
 		m.restore(rec)
 	}
-	m.used.Store(s.tick.Add(1))
-	s.idle.add(m)
+	m.used.Store(true)
+	s.ring.add(m)
 	s.members.put(m)
-	return &m.Breaker, gone, true
+	return &m.Breaker, gone, true, true
 }
 
 // Remove forgets the breaker of this key, and that its circuit was open. Calls
@@ -248,8 +257,32 @@ func (s *Set) Remove(key string) {
 	}
 	s.mu.Unlock()
 	if m != nil {
-		s.env.evicted([]string{key})
+		s.shared.tellEvicted([]string{key})
 	}
+}
+
+// SetMode sets the mode of every circuit, those to come included: the kill switch. It
+// is as if [Breaker.SetMode] were called for each, and holds for new keys until it is
+// called again; Enforce gives new keys the mode of their Config. Hooks.Operated is
+// called once, with the key "". It panics if there is no such mode.
+func (s *Set) SetMode(m Mode, reason string) {
+	m.check("Set.SetMode")
+	s.lock()
+	s.mode = &setMode{m, cmp.Or(reason, "mode set to "+m.String())}
+	if m == Enforce {
+		s.mode = nil
+	}
+	var all []*Breaker
+	for _, b := range s.All() {
+		all = append(all, b)
+	}
+	s.mu.Unlock()
+	for _, b := range all {
+		b.lock()
+		b.changeMode(b.shared.now(), m, reason)
+		b.unlock()
+	}
+	s.shared.tellOperation(Operation{At: time.Now(), Act: ActMode, Mode: m, Reason: reason})
 }
 
 // Update sets new options, for the breakers that there are as well: their state,
@@ -285,7 +318,7 @@ func (s *Set) Update(o Options) error {
 func (s *Set) adopt(o *options, byKey map[string]*rules) (late []*Breaker) {
 	s.lock()
 	s.options = o
-	s.env.replace(func(old []*observer) []*observer {
+	s.shared.observe(func(old []*observer) []*observer {
 		watching := slices.DeleteFunc(old, func(o *observer) bool { return o.fixed })
 		return append(observersOf(o.Hooks), watching...)
 	})
@@ -298,7 +331,7 @@ func (s *Set) adopt(o *options, byKey map[string]*rules) (late []*Breaker) {
 	}
 	gone := s.makeRoom(0)
 	s.mu.Unlock()
-	s.env.evicted(gone)
+	s.shared.tellEvicted(gone)
 	return late
 }
 
@@ -318,7 +351,7 @@ func (b *Breaker) adopt(r *rules) {
 	if r != nil {
 		b.update(r)
 	}
-	b.publish(false)
+	b.derive() // not unlock, which may call hooks: the set's lock is held
 }
 
 // Watch adds an observer of every breaker in the set. Once stop has returned it
@@ -327,12 +360,12 @@ func (b *Breaker) adopt(r *rules) {
 func (s *Set) Watch(h Hooks) (stop func()) {
 	o := newObserver(h, false)
 	s.lock()
-	s.env.replace(func(list []*observer) []*observer { return append(list, o) })
+	s.shared.observe(func(list []*observer) []*observer { return append(list, o) })
 	s.republish(h)
 	s.mu.Unlock()
 	return func() {
 		s.lock()
-		s.env.replace(func(list []*observer) []*observer {
+		s.shared.observe(func(list []*observer) []*observer {
 			return slices.DeleteFunc(list, func(other *observer) bool { return other == o })
 		})
 		s.republish(h)

@@ -24,7 +24,7 @@ import (
 // The hooks are safe for concurrent use. Keep them to one [Set], or to breakers
 // whose keys differ. The call that caused a transition waits for its record.
 func LogHooks(logger *slog.Logger) Hooks {
-	l := &transitionLog{logger: logger, outages: make(map[string]*outage)}
+	l := &transitionLog{logger: logger, outages: make(map[string]*loggedOutage)}
 	return Hooks{StateChanged: l.stateChanged, Evicted: l.forget}
 }
 
@@ -32,11 +32,11 @@ type transitionLog struct {
 	logger *slog.Logger // nil: slog.Default()
 
 	mu      sync.Mutex
-	outages map[string]*outage // of the circuits that are not closed
+	outages map[string]*loggedOutage // of the circuits that are not closed
 }
 
-// outage lasts from the first opening of a circuit until it closes.
-type outage struct {
+// loggedOutage lasts from the first opening of a circuit until it closes.
+type loggedOutage struct {
 	began    time.Time // zero if that was not seen
 	opened   int
 	rejected uint64
@@ -87,12 +87,12 @@ func (l *transitionLog) log(level slog.Level, msg string, attrs []slog.Attr) {
 }
 
 // follow returns the outage that t belongs to, with t booked in it.
-func (l *transitionLog) follow(t Transition) outage {
+func (l *transitionLog) follow(t Transition) loggedOutage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	o := l.outages[t.Key]
 	if o == nil {
-		o = new(outage)
+		o = new(loggedOutage)
 		l.outages[t.Key] = o
 	}
 	switch t.From {
@@ -116,7 +116,7 @@ func (l *transitionLog) forget(key string) {
 	delete(l.outages, key)
 }
 
-func (o outage) duration(now time.Time) []slog.Attr {
+func (o loggedOutage) duration(now time.Time) []slog.Attr {
 	if o.began.IsZero() {
 		return nil
 	}

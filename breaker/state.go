@@ -10,7 +10,9 @@ const (
 	Closed State = iota
 	// Open rejects calls until a time has passed.
 	Open
-	// HalfOpen lets a few calls through as probes, to test whether the peer is back.
+	// HalfOpen lets some calls through: probes, to test whether the peer is back;
+	// a bounded number, after that; or a share, while a part of the calls fails
+	// or hangs. The reason says which.
 	HalfOpen
 )
 
@@ -43,7 +45,25 @@ const (
 	Disabled
 )
 
+// Origin says who moved a circuit into its state. The zero Origin is [ByRules].
+type Origin uint8
+
+const (
+	// ByRules: a rule of Config.
+	ByRules Origin = iota
+	// ByProbe: the time for a probe had come, or the outcome of probes and of the
+	// slow start after them.
+	ByProbe
+	// ByPeer: the peer asked for it, see Permit.Trip.
+	ByPeer
+	// ByOperator: Trip, Reset or SetMode.
+	ByOperator
+	// ByFleet: Hold, for what other processes know.
+	ByFleet
+)
+
 var (
+	originNames  = [...]string{"rules", "probe", "peer", "operator", "fleet"}
 	stateNames   = [...]string{"closed", "open", "half-open"}
 	outcomeNames = [...]string{"ignored", "success", "failure"}
 	modeNames    = [...]string{"enforce", "observe", "force-open", "disabled"}
@@ -57,6 +77,22 @@ func (o Outcome) String() string { return nameOf(outcomeNames[:], uint8(o), "Out
 
 // String returns "enforce", "observe", "force-open" or "disabled".
 func (m Mode) String() string { return nameOf(modeNames[:], uint8(m), "Mode") }
+
+// String returns "rules", "probe", "peer", "operator" or "fleet".
+func (o Origin) String() string { return nameOf(originNames[:], uint8(o), "Origin") }
+
+// MarshalText returns the name that String gives.
+func (o Origin) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText accepts the names that String gives; an unknown name is an
+// error and changes nothing.
+func (o *Origin) UnmarshalText(text []byte) error {
+	i, err := indexOf(originNames[:], text, "origin")
+	if err == nil {
+		*o = Origin(i)
+	}
+	return err
+}
 
 // MarshalText returns the name that String gives.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

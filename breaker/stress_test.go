@@ -82,7 +82,7 @@ func TestTotalsAreExactUnderLoad(t *testing.T) {
 		"count window": {WindowCalls: 50, MinCalls: 10, ConsecutiveFailures: -1, OpenFor: 1, MaxOpenFor: 1000},
 		"slow": {
 			SlowCall: 20 * time.Microsecond, SlowRate: 0.9, OpenFor: 1, MaxOpenFor: 1000,
-			ProbeTimeout: 50 * time.Microsecond, Ramp: 10 * time.Microsecond,
+			ProbeTimeout: 50 * time.Microsecond,
 		},
 		"observe": {ConsecutiveFailures: 3, ConsecutiveSpan: -1, Mode: breaker.Observe, OpenFor: time.Microsecond},
 	}
@@ -121,7 +121,7 @@ func callAndOperate(t *testing.T, b *breaker.Breaker, cfg breaker.Config, c *tal
 			case 0:
 				b.Trip(time.Duration(random.IntN(20_000)), "test")
 			case 1:
-				b.Reset()
+				b.Reset("")
 			case 2:
 				b.SetMode(breaker.Mode(random.IntN(4)), "test")
 			case 3:

@@ -1,55 +1,91 @@
 package breaker
 
+import "time"
+
 // windowBuckets is how many buckets a time window has.
 const windowBuckets = 10
 
 // bucket holds the calls that ended in one tenth of a time window.
-type bucket struct {
-	ok     uint32 // successes, except those that Breaker.word holds for the current bucket
-	failed uint32
-	slow   uint32 // of both
+type bucket struct{ ok, failed, slow uint32 } // slow are some of both
+
+func (b *bucket) add(c bucket) {
+	b.ok += c.ok
+	b.failed += c.failed
+	b.slow += c.slow
 }
 
-// timeWindow is a ring of buckets, the one of index n at slot n % windowBuckets.
-// Its bucket width is not in it but in the rules.
+// timeWindow holds the buckets of the last tenths of a Window. Their width is not
+// in it but in the rules.
 type timeWindow struct {
-	current int64 // index of the newest bucket: its begin divided by the width
-	buckets [windowBuckets]bucket
+	index  int64                  // of newest: its begin divided by the width
+	newest bucket                 // without the successes that are still in the word
+	older  *[windowBuckets]bucket // bucket n at n % windowBuckets; nil while all are empty
 }
 
-func (w *timeWindow) at(index int64) *bucket { return &w.buckets[index%windowBuckets] }
-
-// advance makes index the newest bucket and empties those in between. If time has
-// gone back, as from one synctest bubble to the next, the window begins anew.
+// advance makes index the newest bucket. If time has gone back, as from one
+// synctest bubble to the next, the window begins anew.
 func (w *timeWindow) advance(index int64) {
-	if index < w.current || index-w.current >= windowBuckets {
-		w.buckets = [windowBuckets]bucket{}
+	if index == w.index {
+		return
 	}
-	for n := w.current + 1; n <= index && n < w.current+windowBuckets; n++ {
-		*w.at(n) = bucket{}
+	newest := w.newest
+	w.newest = bucket{}
+	was := w.index
+	w.index = index
+	if index < was || index-was >= windowBuckets {
+		w.older = nil
+		return
 	}
-	w.current = index
+	if w.older == nil {
+		if newest == (bucket{}) {
+			return
+		}
+		w.older = new([windowBuckets]bucket)
+	}
+	w.older[was%windowBuckets] = newest
+	for n := was + 1; n <= index; n++ {
+		w.older[n%windowBuckets] = bucket{}
+	}
+	if *w.older == [windowBuckets]bucket{} {
+		w.older = nil
+	}
 }
 
-// sum adds up what is in the window when index is the newest bucket, and tells
-// in how many buckets there are failures. It changes nothing.
-func (w *timeWindow) sum(index int64) (c Counts, failedIn int) {
-	if w.current > index {
-		return c, 0 // time has gone back
+// each calls yield for the buckets that are in the window when index is the newest,
+// oldest first. It changes nothing.
+func (w *timeWindow) each(index int64, yield func(index int64, b bucket)) {
+	if w.index > index {
+		return // time has gone back
 	}
-	for n := max(0, index-windowBuckets+1); n <= w.current; n++ {
-		b := w.at(n)
-		c.Calls += int(b.ok) + int(b.failed)
-		c.Failures += int(b.failed)
-		c.Slow += int(b.slow)
-		if b.failed > 0 {
-			failedIn++
+	if w.older != nil {
+		for n := max(0, index-windowBuckets+1); n < w.index; n++ {
+			if b := w.older[n%windowBuckets]; b != (bucket{}) && n > w.index-windowBuckets {
+				yield(n, b)
+			}
 		}
 	}
-	return c, failedIn
+	if w.index > index-windowBuckets {
+		yield(w.index, w.newest)
+	}
 }
 
-// callWindow holds the last so many calls.
+// firstBucket is the index of the bucket that begins with the clock. It is a multiple
+// of windowBuckets, and so large that the buckets before it have a positive index.
+const firstBucket = 1e18
+
+// bucketAt returns the index of the bucket in which t lies.
+func (r *rules) bucketAt(t int64) int64 {
+	index := (t-beginning)/r.bucket + firstBucket
+	if (t-beginning)%r.bucket < 0 {
+		index--
+	}
+	return index
+}
+
+// begin returns when a bucket begins.
+func (r *rules) begin(index int64) int64 { return (index-firstBucket)*r.bucket + beginning }
+
+// callWindow holds the last calls, as many as WindowCalls says.
 type callWindow struct {
 	calls []uint8 // a ring of bits
 	next  int
@@ -89,32 +125,77 @@ func (w *callWindow) each(yield func(call uint8)) {
 	}
 }
 
-// pour adds the calls of a bucket, whose order is not known.
+// pour adds the calls of a bucket. Their order is not known: failures and slow calls
+// are spread evenly, so that no run and no rate appears that was not there.
 func (w *callWindow) pour(b bucket) {
-	slow := b.slow
-	put := func(n uint32, call uint8) {
-		for range min(int(n), len(w.calls)) {
-			if slow > 0 {
-				slow--
-				w.add(call | callSlow)
-			} else {
-				w.add(call)
-			}
+	total := uint64(b.ok) + uint64(b.failed)
+	share := func(i uint64, n uint32) bool { // whether the call i is one of n among total
+		return (i+1)*uint64(n)/total > i*uint64(n)/total
+	}
+	for i := total - min(total, uint64(len(w.calls))); i < total; i++ {
+		var call uint8
+		if share(i, b.failed) {
+			call |= callFailed
 		}
-	}
-	put(b.ok, 0)
-	put(b.failed, callFailed)
-}
-
-// each calls yield for every bucket in the window, oldest first.
-func (w *timeWindow) each(yield func(index int64, b bucket)) {
-	for n := max(0, w.current-windowBuckets+1); n <= w.current; n++ {
-		yield(n, *w.at(n))
+		if share(i, b.slow) {
+			call |= callSlow
+		}
+		w.add(call)
 	}
 }
 
-func (b *bucket) add(c bucket) {
-	b.ok += c.ok
-	b.failed += c.failed
-	b.slow += c.slow
+// rewindow puts the counts into a window of another size or kind, where they have a
+// place in it.
+func (b *Breaker) rewindow(old, r *rules, now int64) {
+	wasCalls := b.past().calls
+	if wasCalls == nil {
+		b.roll(now)
+	}
+	was := b.window
+	b.window = timeWindow{index: r.bucketAt(now)}
+	b.bucketEnd.Store(r.begin(b.window.index + 1))
+	if r.WindowCalls > 0 {
+		calls := newCallWindow(r.WindowCalls)
+		b.remember().calls = calls
+		if wasCalls != nil {
+			wasCalls.each(calls.add)
+		} else {
+			was.each(was.index, func(_ int64, in bucket) { calls.pour(in) })
+		}
+		return
+	}
+	if wasCalls != nil {
+		b.history.calls = nil
+		b.window.newest = bucket{
+			ok:     uint32(wasCalls.Calls - wasCalls.Failures),
+			failed: uint32(wasCalls.Failures),
+			slow:   uint32(wasCalls.Slow),
+		}
+		return
+	}
+	var moved [windowBuckets]bucket
+	newest := b.window.index
+	was.each(was.index, func(index int64, in bucket) {
+		to := min(newest, r.bucketAt(old.begin(index)+old.bucket/2))
+		if to > newest-windowBuckets {
+			moved[to%windowBuckets].add(in)
+		}
+	})
+	b.window.newest = moved[newest%windowBuckets]
+	moved[newest%windowBuckets] = bucket{}
+	if moved != [windowBuckets]bucket{} {
+		b.window.older = &moved
+	}
+}
+
+// span is how long the calls in the window have taken to come, at least a tenth of
+// a second: what a rate of calls is reckoned by.
+func (w *timeWindow) span(r *rules, now int64) time.Duration {
+	oldest := now
+	w.each(r.bucketAt(now), func(index int64, b bucket) {
+		if b != (bucket{}) {
+			oldest = min(oldest, r.begin(index))
+		}
+	})
+	return max(time.Duration(now-oldest), 100*time.Millisecond)
 }

@@ -7,46 +7,44 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
-// env is what the breakers of one set share: the zero of their clock, and who
-// observes them.
-type env struct {
-	start time.Time
+// shared is what the breakers of one set have in common: the clock, and who observes
+// them.
+type shared struct {
+	clock
 
 	mu        sync.Mutex // held to change observers
 	observers atomic.Pointer[observers]
 }
 
-// beginning is what now returns at start. It is far from zero, for there is a way
-// to get before it: a breaker that was made outside of a synctest bubble may be
-// used inside, where it is the year 2000.
-const beginning = 1 << 60
-
-// now is the time in nanoseconds: monotonic, and positive.
-func (e *env) now() int64 { return beginning + int64(time.Since(e.start)) }
-
-func (e *env) time(t int64) time.Time { return e.start.Add(time.Duration(t - beginning)) }
-
 // observers is immutable.
 type observers struct {
-	list                         []*observer
-	transitions, rejected, calls bool // whether any of them wants these
+	list []*observer
+	// Whether any of them wants these.
+	transitions, rejected, calls, failed bool
+}
+
+func observersOf(hooks []Hooks) []*observer {
+	var list []*observer
+	for _, h := range hooks {
+		list = append(list, newObserver(h, true))
+	}
+	return list
 }
 
 // observing returns the observers, or nil if there are none.
-func (e *env) observing() *observers { return e.observers.Load() }
+func (s *shared) observing() *observers { return s.observers.Load() }
 
 func (o *observers) wantTransitions() bool { return o != nil && o.transitions }
 func (o *observers) wantCalls() bool       { return o != nil && o.calls }
 
-// replace lets the observers that are in use be those that change returns.
-func (e *env) replace(change func([]*observer) []*observer) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+// observe lets the observers that are in use be those that change returns.
+func (s *shared) observe(change func([]*observer) []*observer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var next observers
-	if old := e.observers.Load(); old != nil {
+	if old := s.observers.Load(); old != nil {
 		next.list = slices.Clone(old.list)
 	}
 	next.list = change(next.list)
@@ -54,41 +52,66 @@ func (e *env) replace(change func([]*observer) []*observer) {
 		next.transitions = next.transitions || o.StateChanged != nil
 		next.rejected = next.rejected || o.Rejected != nil
 		next.calls = next.calls || o.Done != nil
+		next.failed = next.failed || o.Failed != nil
 	}
 	if len(next.list) == 0 {
-		e.observers.Store(nil)
+		s.observers.Store(nil)
 		return
 	}
-	e.observers.Store(&next)
+	s.observers.Store(&next)
 }
 
-func (e *env) stateChanged(t Transition) {
-	e.each(func(o *observer) {
+func (s *shared) tellTransition(t Transition) {
+	s.each(func(o *observer) {
 		if o.StateChanged != nil {
 			o.run(func() { o.StateChanged(t) })
 		}
 	})
 }
 
-func (e *env) rejected(ctx context.Context, err *OpenError) {
-	e.each(func(o *observer) {
+func (s *shared) tellRejected(ctx context.Context, err *OpenError) {
+	s.each(func(o *observer) {
 		if o.Rejected != nil {
 			o.run(func() { o.Rejected(ctx, err) })
 		}
 	})
 }
 
-func (e *env) done(ctx context.Context, c Call) {
-	e.each(func(o *observer) {
+func (s *shared) tellDone(ctx context.Context, c Call) {
+	s.each(func(o *observer) {
 		if o.Done != nil {
 			o.run(func() { o.Done(ctx, c) })
 		}
 	})
 }
 
-func (e *env) evicted(keys []string) {
+func (s *shared) tellFailed(c Call) {
+	s.each(func(o *observer) {
+		if o.Failed != nil {
+			o.run(func() { o.Failed(c) })
+		}
+	})
+}
+
+func (s *shared) tellOperation(op Operation) {
+	s.each(func(o *observer) {
+		if o.Operated != nil {
+			o.run(func() { o.Operated(op) })
+		}
+	})
+}
+
+func (s *shared) tellAdded(key string) {
+	s.each(func(o *observer) {
+		if o.Added != nil {
+			o.run(func() { o.Added(key) })
+		}
+	})
+}
+
+func (s *shared) tellEvicted(keys []string) {
 	for _, key := range keys {
-		e.each(func(o *observer) {
+		s.each(func(o *observer) {
 			if o.Evicted != nil {
 				o.run(func() { o.Evicted(key) })
 			}
@@ -96,8 +119,8 @@ func (e *env) evicted(keys []string) {
 	}
 }
 
-func (e *env) each(call func(*observer)) {
-	if all := e.observers.Load(); all != nil {
+func (s *shared) each(call func(*observer)) {
+	if all := s.observers.Load(); all != nil {
 		for _, o := range all.list {
 			call(o)
 		}
@@ -181,5 +204,53 @@ func inHook() bool {
 		if !more {
 			return false
 		}
+	}
+}
+
+// deliveries holds the transitions that observers have not been told of yet.
+type deliveries struct {
+	list    []Transition
+	running bool // some goroutine is at it
+}
+
+func (d *deliveries) add(t Transition) *deliveries {
+	if d == nil {
+		d = new(deliveries)
+	}
+	d.list = append(d.list, t)
+	return d
+}
+
+// claim reports whether the caller has to deliver.
+func (d *deliveries) claim() bool {
+	if d == nil || d.running || len(d.list) == 0 {
+		return false
+	}
+	d.running = true
+	return true
+}
+
+// deliver tells the observers of transitions until there are no more. Only one
+// goroutine does so at a time, which keeps them in order.
+func (b *Breaker) deliver() {
+	finished := false
+	defer func() {
+		if !finished { // a hook has ended this goroutine: deliver the rest on its way out
+			b.deliver()
+		}
+	}()
+	for {
+		b.mu.Lock()
+		d := b.history.pending
+		if len(d.list) == 0 {
+			b.history.pending = nil
+			b.mu.Unlock()
+			finished = true
+			return
+		}
+		t := d.list[0]
+		d.list = d.list[1:]
+		b.mu.Unlock()
+		b.shared.tellTransition(t)
 	}
 }

@@ -1,0 +1,156 @@
+package breaker
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// counts is what the rules are judged on. What only a breaker needs that has met
+// something else than success is in its history.
+type counts struct {
+	successes uint64     // ever, except those that are still in the word
+	window    timeWindow // empty with WindowCalls
+}
+
+// history is what a breaker remembers that has met something else than success. It is
+// made when it is first needed, so that a healthy peer costs little memory.
+type history struct {
+	totals   Totals        // Successes, Rejected and OpenTime are reckoned in Snapshot
+	rejected atomic.Uint64 // calls that were not let through
+	calls    *callWindow   // in place of window with WindowCalls
+	run      run           // the present run of failures
+	hang     *backlog      // who waits, with HangAfter; nil while few calls wait
+	overdue  *overdueCalls // who waits, with SlowCall
+	lateEnds uint64        // calls of an earlier generation that have ended or were answered since
+	bypass   bypassing     // calls let through under Observe
+	lastErr  error         // what the last failed call returned
+
+	machineHistory
+}
+
+// bypassing counts the calls that were rejected, but let through under Observe: no
+// rule sees them.
+type bypassing struct {
+	admitted, ended, good uint64 // ended: or answered
+	answered              int    // and not ended
+}
+
+// run is the failures since the last success.
+type run struct {
+	number      uint16 // of the runs so far, so that a permit can tell whose it is
+	length      int
+	began       int64 // when the first of them ended
+	independent int   // those that began after that
+	answered    int   // calls answered since, and not ended: so far, they are successes
+}
+
+// past returns the history, to look at only.
+func (b *Breaker) past() *history {
+	if b.history == nil {
+		return &noHistory
+	}
+	return b.history
+}
+
+var noHistory history
+
+// remember returns the history, to change it. The lock is held.
+func (b *Breaker) remember() *history {
+	if b.history == nil {
+		b.history = new(history)
+	}
+	return b.history
+}
+
+// fold takes the successes that were counted without the lock into the counts.
+func (b *Breaker) fold() { b.addSuccesses(b.word.takeSuccesses()) }
+
+func (b *Breaker) addSuccesses(n uint64) {
+	b.successes += n
+	b.window.newest.ok += uint32(n)
+}
+
+// succeeded is the exact number of successes so far.
+func (b *Breaker) succeeded() uint64 { return b.successes + b.word.bits.Load()&countMask }
+
+// roll moves the time window on to now.
+func (b *Breaker) roll(now int64) {
+	b.fold()
+	r := b.rules.Load()
+	index := r.bucketAt(now)
+	b.window.advance(index)
+	b.bucketEnd.Store(r.begin(index + 1))
+}
+
+// book puts a call that has ended into the window.
+func (b *Breaker) book(c Call, now int64) {
+	if calls := b.past().calls; calls != nil {
+		var call uint8
+		if c.Outcome == Failure {
+			call |= callFailed
+		}
+		if c.Slow {
+			call |= callSlow
+		}
+		calls.add(call)
+		return
+	}
+	b.roll(now)
+	if c.Outcome == Failure {
+		b.window.newest.failed++
+	} else {
+		b.window.newest.ok++
+	}
+	if c.Slow {
+		b.window.newest.slow++
+	}
+}
+
+// forget clears what a generation has counted. The totals stay.
+func (b *Breaker) forget() {
+	h := b.remember()
+	b.window = timeWindow{index: b.window.index}
+	if h.calls != nil {
+		h.calls = newCallWindow(len(h.calls.calls))
+	}
+	h.run = run{number: h.run.number}
+}
+
+// count reckons what the rules are judged on now. It changes nothing.
+func (b *Breaker) count(now int64) (c Counts, failedIn int) {
+	h := b.past()
+	if h.calls != nil {
+		c = h.calls.Counts
+	} else {
+		index := b.rules.Load().bucketAt(now)
+		b.window.each(index, func(n int64, in bucket) {
+			c.Calls += int(in.ok) + int(in.failed)
+			c.Failures += int(in.failed)
+			c.Slow += int(in.slow)
+			if in.failed > 0 {
+				failedIn++
+			}
+		})
+		if b.window.index <= index && b.window.index > index-windowBuckets {
+			c.Calls += int(b.word.bits.Load() & countMask)
+		}
+	}
+	c.Answered = max(0, int(b.answered.Load())-h.bypass.answered)
+	c.ConsecutiveFailures = h.run.length
+	if h.overdue != nil {
+		c.Overdue = h.overdue.waiting(b, now)
+		c.ConsecutiveFailures += h.overdue.inRun(b, c.Overdue)
+	}
+	return c, failedIn
+}
+
+// callRate estimates how many calls came in a second of late.
+func (b *Breaker) callRate(c Counts, now int64) float64 {
+	if b.past().calls != nil { // no times are known: as long as the state has lasted
+		span := max(time.Duration(now-b.since), 100*time.Millisecond)
+		return float64(c.Calls) / span.Seconds()
+	}
+	h := b.past()
+	waiting := b.waiting() - int(h.bypass.admitted-h.bypass.ended)
+	return float64(c.Calls+max(0, waiting)) / b.window.span(b.rules.Load(), now).Seconds()
+}

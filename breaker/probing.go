@@ -1,0 +1,102 @@
+package breaker
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// probing is the state HalfOpen after Open: a few calls are let through as probes, and
+// all others are rejected.
+type probing struct {
+	err    *OpenError
+	last   *opening // the opening before it
+	out    []leasedProbe
+	number uint16 // of the last probe let through
+	good   int    // probes that succeeded
+	most   int
+	lease  time.Duration
+}
+
+// leasedProbe is a probe whose outcome is awaited until a time.
+type leasedProbe struct {
+	number uint16
+	began  int64
+	until  int64
+}
+
+// probe lets the first probes through.
+func (b *Breaker) probe(last *opening, at int64) *probing {
+	r, h := b.rules.Load(), b.history
+	p := &probing{last: last, most: r.Probes, lease: r.ProbeTimeout}
+	if h.outage.hung {
+		p.lease = min(p.lease, h.outage.hangFor)
+	}
+	reason := "being probed after: " + h.cause()
+	b.move(p, at, ByProbe, reason, true)
+	p.err = b.rejection(HalfOpen, at, reason)
+	return p
+}
+
+func (*probing) state() State   { return HalfOpen }
+func (*probing) share() float64 { return 0 }
+func (*probing) free(*Permit)   {}
+
+func (p *probing) admit(b *Breaker, now int64) (uint64, *OpenError) {
+	if len(p.out) >= p.most {
+		return 0, p.err
+	}
+	p.number++
+	p.out = append(p.out, leasedProbe{p.number, now, after(now, p.lease)})
+	return permitProbe | uint64(p.number)<<permitNumberShift, nil
+}
+
+// end takes back the lease of a probe. It returns when the probe began.
+func (p *probing) end(number uint16) (began int64) {
+	p.out = slices.DeleteFunc(p.out, func(l leasedProbe) bool {
+		if l.number == number {
+			began = l.began
+		}
+		return l.number == number
+	})
+	return began
+}
+
+func (p *probing) settle(b *Breaker, permit *Permit, c Call, v verdict, now int64) {
+	began := p.end(permit.number())
+	switch {
+	case c.Outcome == Failure:
+		b.reopen(now, "a probe failed")
+		if v.trip > 0 {
+			b.openAtLeast(now, v.trip, ByPeer, v.reason)
+		}
+	case c.Slow:
+		b.reopen(now, fmt.Sprintf("a probe took %s, which is slow", roundDuration(c.Duration)))
+	default:
+		p.good++
+		if p.good >= b.rules.Load().ProbeSuccesses {
+			b.start(now, ByProbe, time.Duration(now-began), plural(p.good, "probe")+" succeeded")
+		}
+	}
+}
+
+// reopen opens a half-open circuit again.
+func (b *Breaker) reopen(at int64, why string) {
+	b.open(at, ByProbe, why+", after: "+b.history.cause())
+}
+
+// expireProbes reopens a circuit one of whose probes is out for too long, as of the
+// moment when its time was over.
+func (b *Breaker) expireProbes(now int64) {
+	p, ok := b.past().phase.(*probing)
+	if !ok {
+		return
+	}
+	first := int64(never)
+	for _, l := range p.out {
+		first = min(first, l.until)
+	}
+	if first <= now {
+		b.reopen(first, "a probe had no outcome in time")
+	}
+}

@@ -1,0 +1,149 @@
+package breaker
+
+import (
+	"fmt"
+	"time"
+)
+
+// starting is the state HalfOpen after the probes have succeeded: slow start. The
+// number of calls in flight is bounded. The bound grows with success and is halved by
+// failure, until it no longer matters.
+type starting struct {
+	err    *OpenError
+	limit  float64
+	gentle bool // it has failed lately: the bound grows by one a round, not one a call
+	held   bool // a call was rejected since the bound grew
+	good   int  // successes since a call was rejected
+	row    int  // successes since the last failure
+	failed int  // failures since the last success
+	places places
+}
+
+const (
+	enoughGood   = 50 // successes with nothing rejected between them end a slow start
+	loneFailure  = 20 // successes before a failure that is taken for a chance
+	enoughFailed = 5  // failures in a row end it as well
+	quietRate    = 1  // calls a second, below which nobody is held back
+)
+
+// start gives the calls back after the peer has answered, in so long a time.
+func (b *Breaker) start(at int64, origin Origin, took time.Duration, reason string) {
+	r := b.rules.Load()
+	demand := b.demand(at)
+	if r.SlowStart < 0 || demand < quietRate {
+		b.close(at, origin, reason)
+		return
+	}
+	s := &starting{limit: max(min(float64(r.SlowStart), max(2, demand/10)), float64(b.history.outage.usual))}
+	s.places.step = max(1, int64(r.ProbeTimeout)/placeSteps)
+	reason += "; slow start"
+	b.move(s, at, origin, reason, true)
+	b.forget()
+	b.history.level = 0
+	s.err = b.rejection(HalfOpen, at, reason)
+}
+
+func (*starting) state() State { return HalfOpen }
+
+func (s *starting) share() float64 {
+	if s.good > 0 || !s.held {
+		return 1
+	}
+	return min(1, float64(s.places.taken())/s.limit)
+}
+
+func (s *starting) admit(b *Breaker, now int64) (uint64, *OpenError) {
+	s.places.expire(now)
+	if float64(s.places.taken()) >= s.limit {
+		s.held, s.good = true, 0
+		return 0, s.err
+	}
+	s.places.take(now)
+	return permitPlace, nil
+}
+
+func (s *starting) free(p *Permit) {
+	if p.tag&permitPlace != 0 {
+		p.tag &^= permitPlace
+		s.places.free(p.start)
+	}
+}
+
+func (s *starting) settle(b *Breaker, p *Permit, c Call, v verdict, now int64) {
+	b.book(c, now)
+	if c.Outcome == Failure {
+		if s.row < loneFailure {
+			s.limit = max(1, s.limit/2)
+			s.good = 0
+		}
+		s.gentle = true
+		s.row = 0
+		s.failed++
+		switch {
+		case v.trip > 0:
+			b.openAtLeast(now, v.trip, ByPeer, v.reason)
+		case s.failed >= enoughFailed:
+			b.reopen(now, fmt.Sprintf("%s in a row failed in the slow start", plural(s.failed, "call")))
+		}
+		return
+	}
+	s.failed = 0
+	s.good++
+	if s.row++; s.row >= enoughGood {
+		s.gentle = false
+	}
+	if s.held {
+		s.held = false
+		if s.gentle {
+			s.limit += 1 / s.limit
+		} else {
+			s.limit++
+		}
+	}
+	if s.good >= enoughGood {
+		b.move(nil, now, ByProbe, fmt.Sprintf("%d calls succeeded with none rejected", s.good), false)
+		b.settleDown()
+	}
+}
+
+// placeSteps is how many steps of time a place lasts at least.
+const placeSteps = 8
+
+// places counts calls in flight by when they began, so that those of lost permits can
+// be taken back.
+type places struct {
+	step  int64
+	count [placeSteps + 2]int // by the step in which the call began
+	first int64               // the oldest step that is counted
+	total int
+}
+
+func (p *places) taken() int { return p.total }
+
+func (p *places) at(step int64) *int { return &p.count[step%int64(len(p.count))] }
+
+// expire takes back what was taken longer ago than placeSteps.
+func (p *places) expire(now int64) {
+	oldest := now/p.step - placeSteps
+	if oldest-p.first > int64(len(p.count)) || oldest < p.first-int64(len(p.count)) {
+		*p = places{step: p.step, first: oldest}
+	}
+	for ; p.first < oldest; p.first++ {
+		p.total -= *p.at(p.first)
+		*p.at(p.first) = 0
+	}
+}
+
+func (p *places) take(now int64) {
+	*p.at(now / p.step)++
+	p.total++
+}
+
+// free gives back the place that was taken at that time, unless it was taken back.
+func (p *places) free(began int64) {
+	step := began / p.step
+	if step >= p.first && step < p.first+int64(len(p.count)) && *p.at(step) > 0 {
+		*p.at(step)--
+		p.total--
+	}
+}
