@@ -29,7 +29,7 @@ api: ## accept a change of the exported API into testdata/api.txt
 bench: ## measure speed against the peers and write docs/speed.md
 	go run ./bench/speed
 
-quality: ## run the control scenarios and write docs/quality.md with its plots
+quality: ## run the control scenarios and write bench/results/quality.md with its plots
 	go run ./bench/quality
 
 statuspage: ## make the screenshots of the status page

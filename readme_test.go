@@ -73,7 +73,7 @@ func TestREADMENames(t *testing.T) {
 func TestREADMEFigures(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	page, err := os.ReadFile("docs/quality.md")
+	page, err := os.ReadFile("bench/results/quality.md")
 	require.NoError(t, err)
 	_, section, _ := strings.Cut(string(readme), "## How well it decides")
 	section, _, _ = strings.Cut(section, "\n## ")
