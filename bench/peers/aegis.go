@@ -14,7 +14,7 @@ func aegisPolicies() []*sim.Policy {
 	policy := func(settings, about string, options ...sre.Option) *sim.Policy {
 		return &sim.Policy{
 			Library: "go-kratos/aegis", Settings: settings, About: about,
-			New: func(string, func()) sim.Breaker { return aegis{sre.NewBreaker(options...)} },
+			New: func(string, func(sim.Change)) sim.Breaker { return aegis{sre.NewBreaker(options...)} },
 		}
 	}
 	return []*sim.Policy{

@@ -15,7 +15,7 @@ func cep21Policies() []*sim.Policy {
 	policy := func(settings, about string, timeout time.Duration, execution circuit.ExecutionConfig) *sim.Policy {
 		return &sim.Policy{
 			Library: "cep21/circuit", Settings: settings, About: about, Notifies: true, Timeout: timeout,
-			New: func(key string, notify func()) sim.Breaker {
+			New: func(key string, notify func(sim.Change)) sim.Breaker {
 				config := factory.Configure(key)
 				config.Execution = execution
 				config.Metrics.Circuit = []circuit.Metrics{circuitMetrics(notify)}
@@ -32,10 +32,10 @@ func cep21Policies() []*sim.Policy {
 }
 
 // circuitMetrics is told when a circuit opens or closes.
-type circuitMetrics func()
+type circuitMetrics func(sim.Change)
 
-func (m circuitMetrics) Closed(context.Context, time.Time) { m() }
-func (m circuitMetrics) Opened(context.Context, time.Time) { m() }
+func (m circuitMetrics) Closed(context.Context, time.Time) { m(sim.Otherwise) }
+func (m circuitMetrics) Opened(context.Context, time.Time) { m(sim.Otherwise) }
 
 type cep21 struct{ *circuit.Circuit }
 

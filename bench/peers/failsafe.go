@@ -15,8 +15,8 @@ func failsafePolicies() []*sim.Policy {
 	policy := func(settings, about string, configure func(builder) builder) *sim.Policy {
 		return &sim.Policy{
 			Library: "failsafe-go", Settings: settings, About: about, Notifies: true,
-			New: func(_ string, notify func()) sim.Breaker {
-				b := circuitbreaker.NewBuilder[any]().OnStateChanged(func(circuitbreaker.StateChangedEvent) { notify() })
+			New: func(_ string, notify func(sim.Change)) sim.Breaker {
+				b := circuitbreaker.NewBuilder[any]().OnStateChanged(func(circuitbreaker.StateChangedEvent) { notify(sim.Otherwise) })
 				return failsafe{configure(b).Build()}
 			},
 		}

@@ -14,10 +14,10 @@ func gobreakerPolicies() []*sim.Policy {
 	policy := func(settings, about string, st gobreaker.Settings) *sim.Policy {
 		return &sim.Policy{
 			Library: "sony/gobreaker", Settings: settings, About: about, Notifies: true,
-			New: func(key string, notify func()) sim.Breaker {
+			New: func(key string, notify func(sim.Change)) sim.Breaker {
 				st := st
 				st.Name = key
-				st.OnStateChange = func(string, gobreaker.State, gobreaker.State) { notify() }
+				st.OnStateChange = func(string, gobreaker.State, gobreaker.State) { notify(sim.Otherwise) }
 				return twoStepGobreaker{gobreaker.NewTwoStepCircuitBreaker[any](st)}
 			},
 		}

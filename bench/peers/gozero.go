@@ -16,7 +16,7 @@ func goZeroPolicies() []*sim.Policy {
 	return []*sim.Policy{{
 		Library: "go-zero", Settings: Defaults,
 		About: "Adaptive: rejects a growing share once calls in 10 s fail, one a second let through; nothing can be set.",
-		New:   func(string, func()) sim.Breaker { return goZero{breaker.NewBreaker()} },
+		New:   func(string, func(sim.Change)) sim.Breaker { return goZero{breaker.NewBreaker()} },
 	}}
 }
 

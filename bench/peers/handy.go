@@ -10,7 +10,7 @@ func handyPolicies() []*sim.Policy {
 	policy := func(settings, about string, ratio float64) *sim.Policy {
 		return &sim.Policy{
 			Library: "streadway/handy", Settings: settings, About: about,
-			New: func(string, func()) sim.Breaker { return handy{breaker.NewBreaker(ratio)} },
+			New: func(string, func(sim.Change)) sim.Breaker { return handy{breaker.NewBreaker(ratio)} },
 		}
 	}
 	return []*sim.Policy{

@@ -14,7 +14,7 @@ func hystrixPolicies() []*sim.Policy {
 	return []*sim.Policy{{
 		Library: "afex/hystrix-go", Settings: Defaults, Timeout: time.Second, Abandons: true,
 		About: "Opens at ≥ 50 % of ≥ 20 calls in 10 s, for 5 s, one probe; gives up on a call after 1 s; at most 10 calls at once.",
-		New:   func(key string, _ func()) sim.Breaker { return hystrixCommand(key) },
+		New:   func(key string, _ func(sim.Change)) sim.Breaker { return hystrixCommand(key) },
 	}}
 }
 

@@ -13,8 +13,8 @@ func mercariPolicies() []*sim.Policy {
 	policy := func(settings, about string, options ...circuitbreaker.BreakerOption) *sim.Policy {
 		return &sim.Policy{
 			Library: "mercari/go-circuitbreaker", Settings: settings, About: about, Notifies: true,
-			New: func(_ string, notify func()) sim.Breaker {
-				hook := circuitbreaker.WithOnStateChangeHookFn(func(_, _ circuitbreaker.State) { notify() })
+			New: func(_ string, notify func(sim.Change)) sim.Breaker {
+				hook := circuitbreaker.WithOnStateChangeHookFn(func(_, _ circuitbreaker.State) { notify(sim.Otherwise) })
 				return mercari{circuitbreaker.New(append([]circuitbreaker.BreakerOption{hook}, options...)...)}
 			},
 		}

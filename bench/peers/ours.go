@@ -17,8 +17,17 @@ func Ours(settings string, config breaker.Config, retryAfter time.Duration) *sim
 	}
 	return &sim.Policy{
 		Library: "httpbreaker", Settings: settings, About: about, Notifies: true,
-		New: func(key string, notify func()) sim.Breaker {
-			hooks := breaker.Hooks{StateChanged: func(breaker.Transition) { notify() }}
+		New: func(key string, notify func(sim.Change)) sim.Breaker {
+			hooks := breaker.Hooks{StateChanged: func(t breaker.Transition) {
+				switch {
+				case t.From == breaker.Closed:
+					notify(sim.Opened)
+				case t.From == breaker.Open && t.To == breaker.HalfOpen:
+					notify(sim.Probed)
+				default:
+					notify(sim.Otherwise)
+				}
+			}}
 			return &ours{breaker.New(key, config, hooks), retryAfter}
 		},
 	}

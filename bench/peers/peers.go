@@ -67,7 +67,7 @@ func verdict(a sim.Answer) error {
 func None() *sim.Policy {
 	return &sim.Policy{
 		Library: "no breaker", About: "Every call is sent.",
-		New: func(string, func()) sim.Breaker { return none{} },
+		New: func(string, func(sim.Change)) sim.Breaker { return none{} },
 	}
 }
 

@@ -12,7 +12,7 @@ func rubyistPolicies() []*sim.Policy {
 	policy := func(settings, about string, make func() *circuit.Breaker) *sim.Policy {
 		return &sim.Policy{
 			Library: "rubyist/circuitbreaker", Settings: settings, About: about,
-			New: func(string, func()) sim.Breaker { return rubyist{make()} },
+			New: func(string, func(sim.Change)) sim.Breaker { return rubyist{make()} },
 		}
 	}
 	return []*sim.Policy{

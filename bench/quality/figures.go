@@ -1,10 +1,16 @@
 package main
 
 import (
-	"fmt"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"runtime/debug"
 	"strconv"
+	"strings"
 
+	"github.com/seed-0b728cf8/httpbreaker/bench/peers"
 	"github.com/seed-0b728cf8/httpbreaker/bench/sim"
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
 )
 
 // Figures are what was measured: scenario, policy, measure.
@@ -28,29 +34,64 @@ func (f *Figure) UnmarshalText(text []byte) error {
 	return err
 }
 
-func (f Figures) get(scenario, policy, measure string) (float64, error) {
+// get returns a figure, and false if it was not measured.
+func (f Figures) get(scenario, policy, measure string) (float64, bool) {
 	v, ok := f[scenario][policy][measure]
-	if !ok {
-		return 0, fmt.Errorf("no figure for %s, %s, %s", scenario, policy, measure)
-	}
-	return float64(v), nil
+	return float64(v), ok
 }
 
-func policyName(p *sim.Policy) string {
-	if p.Settings == "" {
-		return p.Library
-	}
-	return p.Library + ", " + p.Settings
-}
-
-// gather makes the figures of the runs of one scenario.
-func gather(runs map[string][]*sim.Run) ByPolicy {
-	all := ByPolicy{}
-	for policy, some := range runs {
-		all[policy] = map[string]Figure{}
-		for i := range sim.Measures {
-			all[policy][sim.Measures[i].ID] = Figure(sim.Measures[i].Over(some))
-		}
+// gather makes the figures of the runs of one policy in one scenario.
+func gather(runs []*sim.Run) map[string]Figure {
+	all := map[string]Figure{}
+	for i := range sim.Measures {
+		all[sim.Measures[i].ID] = Figure(sim.Measures[i].Over(runs))
 	}
 	return all
+}
+
+// Report is all that the page is made of.
+type Report struct {
+	Commit   string // of what was measured
+	Seeds    int
+	Defaults string            // the rules of our defaults
+	Versions map[string]string // module path: version
+	Figures  Figures
+}
+
+func newReport(seeds int) *Report {
+	r := &Report{Commit: commit(), Seeds: seeds, Defaults: breaker.Config{}.String(), Versions: map[string]string{}, Figures: Figures{}}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if peers.Modules[m.Path] != "" {
+				r.Versions[m.Path] = m.Version
+			}
+		}
+	}
+	return r
+}
+
+// commit names the source that is measured.
+func commit() string {
+	name, err := exec.Command("git", "-C", results(".."), "describe", "--always", "--dirty").Output()
+	if err != nil {
+		return "unknown commit"
+	}
+	return strings.TrimSpace(string(name))
+}
+
+func readReport(file string) (*Report, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	r := new(Report)
+	return r, json.Unmarshal(data, r)
+}
+
+func (r *Report) write(file string) error {
+	data, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(data, '\n'), 0o644)
 }

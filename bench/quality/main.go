@@ -1,13 +1,13 @@
 // Command quality measures how well circuit breakers decide: it lets this
 // project's breaker and its peers' real code live through the scenarios of
-// package sim, and writes docs/quality.md with the figures and plots.
+// package sim, and writes results/quality.md with the figures and plots.
 //
-//	go run ./quality                            # all; writes the page
-//	go run ./quality -short                     # a rough check in under a minute; writes nothing
-//	go run ./quality -ours -config my.json      # our figures with other settings
-//	go run ./quality -scenarios S1,S5 -seeds 50
+//	go run ./quality                                     # all, twenty seeds: writes the page
+//	go run ./quality -keep                               # the same, the peers' figures as they were
+//	go run ./quality -only 'S4*,S7' -seeds 5 -policies ours   # prints, writes nothing
+//	go run ./quality -policies ours -config my.json      # with other settings
 //
-// It fails if one of our figures misses its goal.
+// It fails if one of our figures misses its goal, or if a peer is better.
 package main
 
 import (
@@ -16,10 +16,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"os"
+	"path"
+	"path/filepath"
+	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"testing"
 	"text/tabwriter"
@@ -30,12 +31,11 @@ import (
 
 func main() {
 	var o options
-	flag.BoolVar(&o.short, "short", false, "our own breaker only, three seeds, nothing written")
-	flag.BoolVar(&o.ours, "ours", false, "our own breaker only, nothing written")
+	flag.StringVar(&o.only, "only", "", "these `stories`, separated by commas, * and ? allowed; nothing written")
+	flag.StringVar(&o.policies, "policies", "", "these `policies`, separated by commas: ours, peers, or a part of a name; nothing written")
 	flag.StringVar(&o.config, "config", "", "a breaker.Config as JSON `file`, in place of our defaults; nothing written")
-	flag.StringVar(&o.scenarios, "scenarios", "", "only these, by `id`, separated by commas")
-	flag.IntVar(&o.seeds, "seeds", 0, "runs of each scenario with each policy (20)")
-	flag.StringVar(&o.docs, "docs", "../docs", "`directory` of quality.md")
+	flag.IntVar(&o.seeds, "seeds", 20, "runs of each story with each policy")
+	flag.StringVar(&o.figures, "figures", "", "write the figures to this `file`, too")
 	flag.BoolVar(&o.keep, "keep", false, "take the peers' figures from the last run: they depend on nothing of ours but package sim")
 	flag.BoolVar(&o.page, "page", false, "write the page anew from the figures of the last run")
 	flag.Parse()
@@ -50,144 +50,163 @@ func main() {
 }
 
 type options struct {
-	short, ours, keep, page bool
-	config, scenarios, docs string
-	seeds                   int
+	only, policies, config, figures string
+	seeds                           int
+	keep, page                      bool
 }
 
-// partial runs print their figures and write nothing.
-func (o options) partial() bool { return o.onlyOurs() || o.config != "" }
+// partial runs print their figures and write no page.
+func (o options) partial() bool { return o.only+o.policies+o.config != "" }
 
-func (o options) onlyOurs() bool { return o.short || o.ours }
-
-// slack is how far a figure may be beyond its goal.
-func (o options) slack() float64 {
-	if o.short {
-		return 0.2
+func (o options) stories() ([]*sim.Scenario, error) {
+	if o.only == "" {
+		return sim.Scenarios(), nil
 	}
-	return 0
+	var some []*sim.Scenario
+	unused := map[string]bool{}
+	for pattern := range strings.SplitSeq(o.only, ",") {
+		unused[pattern] = true
+	}
+	for _, s := range sim.Scenarios() {
+		wanted := false
+		for pattern := range strings.SplitSeq(o.only, ",") {
+			if ok, err := path.Match(pattern, s.ID); err != nil {
+				return nil, fmt.Errorf("-only %s: %w", pattern, err)
+			} else if ok {
+				wanted, unused[pattern] = true, false
+			}
+		}
+		if wanted {
+			some = append(some, s)
+		}
+	}
+	for pattern, is := range unused {
+		if is {
+			return nil, fmt.Errorf("-only: no story is %q", pattern)
+		}
+	}
+	return some, nil
+}
+
+// results is where the page, its figures and plots lie.
+func results(name ...string) string {
+	_, source, _, _ := runtime.Caller(0)
+	return filepath.Join(append([]string{filepath.Dir(source), "..", "results"}, name...)...)
 }
 
 func run(t *testing.T, o options, out io.Writer) error {
-	if o.page {
-		report, err := readReport(o.docs)
-		if err != nil {
-			return err
-		}
-		return report.writePage(o.docs)
+	stories, err := o.stories()
+	if err != nil {
+		return err
 	}
-	var base breaker.Config
+	if err := checkList(o.policies); err != nil {
+		return err
+	}
+	var config breaker.Config
 	if o.config != "" {
 		data, err := os.ReadFile(o.config)
 		if err != nil {
 			return err
 		}
-		if err := json.Unmarshal(data, &base); err != nil {
+		if err := json.Unmarshal(data, &config); err != nil {
 			return fmt.Errorf("%s: %w", o.config, err)
 		}
 	}
-	if o.seeds == 0 {
-		o.seeds = 20
-		if o.short {
-			o.seeds = 3
-		}
+	last, err := readReport(results("quality", "figures.json"))
+	if err != nil {
+		return err
 	}
-	scenarios := sim.Scenarios()
-	if o.scenarios != "" {
-		want := strings.Split(o.scenarios, ",")
-		scenarios = slices.DeleteFunc(scenarios, func(s *sim.Scenario) bool { return !slices.Contains(want, s.ID) })
-		if len(scenarios) != len(want) {
-			return fmt.Errorf("-scenarios %s: unknown id", o.scenarios)
-		}
+	before, err := readReport(results("quality", "baseline.json"))
+	if err != nil {
+		return err
 	}
-
 	report := newReport(o.seeds)
-	if !o.partial() {
-		if err := report.resume(o.docs, o.keep || o.scenarios != ""); err != nil {
-			return err
+	if err := measure(t, o, config, stories, report); err != nil {
+		return err
+	}
+	printFigures(out, report.Figures, stories, config)
+	for id, figures := range last.Figures {
+		for policy, f := range figures {
+			if _, ok := report.Figures[id][policy]; ok || strings.HasPrefix(policy, ours) {
+				continue
+			}
+			if report.Figures[id] == nil {
+				report.Figures[id] = ByPolicy{}
+			}
+			report.Figures[id][policy] = f
 		}
 	}
-	fmt.Fprintf(out, "%s\n\n", base)
-	for _, s := range scenarios {
-		figures, pictures, err := runScenario(t, s, base, o, report.Figures[s.ID])
-		if err != nil {
-			return err
-		}
-		report.Figures[s.ID] = figures
-		printFigures(out, s, figures, policiesFor(s.ID, base, o.onlyOurs()))
-		if o.partial() {
-			continue
-		}
-		if err := draw(o.docs, s, pictures); err != nil {
-			return err
-		}
-		if err := report.save(o.docs); err != nil {
-			return err
-		}
-	}
-	if !o.partial() && len(report.Figures) == len(sim.Scenarios()) {
-		kept, err := readReport(o.docs) // rounded, as the page is to be made from them again
-		if err != nil {
-			return err
-		}
-		if err := kept.writePage(o.docs); err != nil {
-			return err
-		}
-	}
-	if !check(out, report.Figures, o.slack()) {
-		return errors.New("a figure missed its goal")
+	fmt.Fprintf(out, "%s, %d seeds: %s\n\n", report.Commit, o.seeds, config)
+	if report.Figures.check(out, stories, before.Figures) > 0 {
+		return errors.New("a figure missed its goal, or a peer is better")
 	}
 	return nil
 }
 
-// runScenario returns the figures of one scenario by policy, and the runs to be
-// drawn. The peers' figures are taken from last if they are to be kept.
-func runScenario(t *testing.T, s *sim.Scenario, base breaker.Config, o options, last ByPolicy) (ByPolicy, map[string]*sim.Run, error) {
+// measure does all runs, on all cores.
+func measure(t *testing.T, o options, config breaker.Config, stories []*sim.Scenario, report *Report) error {
 	var jobs []sim.Job
-	kept := ByPolicy{}
-	for _, p := range policiesFor(s.ID, base, o.onlyOurs()) {
-		keep := o.keep && p.Library != oursName
-		if keep {
-			name := policyName(p)
-			if kept[name] = last[name]; kept[name] == nil {
-				return nil, nil, fmt.Errorf("-keep: the last run has no figures for %s, %s", s.ID, name)
+	for _, s := range stories {
+		report.Figures[s.ID] = ByPolicy{}
+		for _, p := range policiesFor(s, config) {
+			if !chosen(p, o.policies) {
+				continue
 			}
-		}
-		for i := range o.seeds {
-			if seed := uint64(i) + 1; !keep || seed == seedDrawn(s, o.seeds) {
-				jobs = append(jobs, sim.Job{Scenario: s, Policy: p, Seed: seed})
+			for seed := range o.seeds {
+				jobs = append(jobs, sim.Job{Scenario: s, Policy: p, Seed: uint64(seed) + 1})
 			}
 		}
 	}
-	runs, pictures := map[string][]*sim.Run{}, map[string]*sim.Run{}
+	runs := map[*sim.Policy][]*sim.Run{}
 	sim.RunAll(t, jobs, func(job sim.Job, r *sim.Run) {
-		name := policyName(job.Policy)
-		if job.Seed == seedDrawn(s, o.seeds) {
-			whole := *r
-			pictures[name] = &whole
-		}
 		r.Bins = nil // there is no room for those of all runs
-		runs[name] = append(runs[name], r)
+		runs[job.Policy] = append(runs[job.Policy], r)
+		if len(runs[job.Policy]) == o.seeds {
+			report.Figures[job.Scenario.ID][job.Policy.Name()] = gather(runs[job.Policy])
+			delete(runs, job.Policy)
+		}
 	})
-	figures := gather(runs)
-	maps.Copy(figures, kept)
-	return figures, pictures, nil
+	return nil
 }
 
-func printFigures(out io.Writer, s *sim.Scenario, f ByPolicy, policies []*sim.Policy) {
-	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(tw, "%s %s", s.ID, s.Title)
-	for _, id := range shown[s.ID] {
-		fmt.Fprint(tw, "\t", sim.MeasureOf(id).Title)
+// printed are the measures of the compact table.
+var printed = []struct{ id, head string }{
+	{"good", "goodput"},
+	{"wasted", "wasted"},
+	{"wasted seconds", "call-s"},
+	{"in flight", "in flight"},
+	{"detect", "1st rej."},
+	{"recover", "recovery"},
+	{"good after", "ok after"},
+	{"herd", "peak"},
+	{"healthy rejected", "healthy rej."},
+	{"rejected", "all rej."},
+	{"openings", "openings"},
+	{"probes", "probes"},
+}
+
+func printFigures(out io.Writer, f Figures, stories []*sim.Scenario, config breaker.Config) {
+	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, c := range printed {
+		fmt.Fprintf(tw, "%s\t", c.head)
 	}
 	fmt.Fprintln(tw)
-	for _, p := range policies {
-		name := policyName(p)
-		fmt.Fprint(tw, name)
-		for _, id := range shown[s.ID] {
-			fmt.Fprint(tw, "\t", sim.MeasureOf(id).Text(float64(f[name][id])))
+	for _, s := range stories {
+		for _, p := range policiesFor(s, config) {
+			if f[s.ID][p.Name()] == nil {
+				continue
+			}
+			for _, c := range printed {
+				v, _ := f.get(s.ID, p.Name(), c.id)
+				fmt.Fprintf(tw, "%s\t", sim.MeasureOf(c.id).Text(v))
+			}
+			// Last, for it is of any width.
+			fmt.Fprintf(tw, " %s %s", s.ID, s.Title)
+			if p.Name() != ours {
+				fmt.Fprintf(tw, ": %s", p.Name())
+			}
+			fmt.Fprintln(tw)
 		}
-		fmt.Fprintln(tw)
 	}
 	_ = tw.Flush()
 	fmt.Fprintln(out)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed-0b728cf8/httpbreaker/bench/peers"
@@ -9,42 +11,52 @@ import (
 )
 
 const (
-	oursName  = "httpbreaker"
-	suited    = "suited" // settings chosen for the scenario, from the manual
-	changed   = "changed"
+	ours      = "httpbreaker" // with nothing set
 	noBreaker = "no breaker"
 )
 
-// suitedTo is how our manual says to set the breaker for a scenario, on top of
-// base; ok is false where the defaults are what it says.
-func suitedTo(id string, base breaker.Config) (config breaker.Config, retryAfter time.Duration, ok bool) {
-	switch id {
-	case "S4", "S4b":
-		base.SlowCall = time.Second
-	case "S7":
-		base.Ramp = 30 * time.Second
-	case "S9":
-		retryAfter = time.Minute
-	default:
-		return base, 0, false
-	}
-	return base, retryAfter, true
+// plain is the circuit breaker of the textbooks.
+var plain = breaker.Config{
+	FailureRate: 0.5, ConsecutiveFailures: -1,
+	OpenFor: 5 * time.Second, MaxOpenFor: 5 * time.Second, Jitter: -1,
 }
 
-// policiesFor returns those to run in a scenario: ours first. base is what ours
-// are built on; the peers are left out if only ours are wanted.
-func policiesFor(id string, base breaker.Config, onlyOurs bool) []*sim.Policy {
-	settings := peers.Defaults
-	if base.String() != (breaker.Config{}).String() {
-		settings = changed
+// policiesFor returns all that run in a scenario: ours first, built on config.
+func policiesFor(s *sim.Scenario, config breaker.Config) []*sim.Policy {
+	policies := []*sim.Policy{peers.Ours("", config, 0)}
+	if s.ID == "S9" {
+		policies = append(policies, peers.Ours("RetryAfter", config, time.Minute))
 	}
-	policies := []*sim.Policy{peers.Ours(settings, base, 0)}
-	if config, retryAfter, ok := suitedTo(id, base); ok {
-		policies = append(policies, peers.Ours(suited, config, retryAfter))
-	}
-	if onlyOurs {
-		return policies
-	}
-	policies = append(policies, peers.None())
+	policies = append(policies, peers.Ours("plain", plain, 0), peers.None())
 	return append(policies, peers.All()...)
+}
+
+// chosen reports whether p is one of those named, separated by commas: ours, peers,
+// or a part of a name. An empty list names all.
+func chosen(p *sim.Policy, list string) bool {
+	for want := range strings.SplitSeq(list, ",") {
+		isOurs := p.Library == ours
+		switch {
+		case want == "", want == "ours" && p.Name() == ours, want == "peers" && !isOurs && p.Library != noBreaker,
+			want != "ours" && want != "peers" && strings.Contains(p.Name(), want):
+			return true
+		}
+	}
+	return false
+}
+
+// checkList returns an error if a name in the list is nobody's.
+func checkList(list string) error {
+	for want := range strings.SplitSeq(list, ",") {
+		found := false
+		for _, s := range sim.Scenarios() {
+			for _, p := range policiesFor(s, breaker.Config{}) {
+				found = found || chosen(p, want)
+			}
+		}
+		if !found {
+			return fmt.Errorf("-policies: %q is no policy; want ours, peers or a part of a name", want)
+		}
+	}
+	return nil
 }

@@ -48,7 +48,7 @@ func newEngine(job Job) *engine {
 	for client := range s.clients() {
 		for circuit := range s.circuits() {
 			key := fmt.Sprintf("%s/%s/%s/%d/%d/%d", job.Policy.Library, job.Policy.Settings, s.ID, job.Seed, client, circuit)
-			e.breakers = append(e.breakers, job.Policy.New(key, func() { e.out.Changes++ }))
+			e.breakers = append(e.breakers, job.Policy.New(key, e.out.changed))
 			e.lastRejections = append(e.lastRejections, math.MinInt64/2)
 		}
 	}
@@ -89,12 +89,10 @@ func (e *engine) arrive() {
 		return
 	}
 	e.at(when, func() {
-		if e.Scenario.Silent && e.out.faulty(e.now) {
-			e.arrive()
-			return
-		}
 		for range max(1, traffic.Batch) {
-			e.request(e.draw(e.calls))
+			if c := e.draw(e.calls); e.Scenario.Absent == nil || !e.out.faulty(e.now) || !e.Scenario.Absent(c) {
+				e.request(c)
+			}
 		}
 		e.arrive()
 	})

@@ -132,7 +132,19 @@ var Measures = []Measure{
 	{
 		ID: "events", Title: "state changes",
 		About: "State changes that the library reported, for alerts and logs; “–” where it reports none.",
-		of:    func(r *Run) float64 { return float64(r.Changes) },
+		of:    func(r *Run) float64 { return r.told(r.Changes) },
+		text:  number,
+	},
+	{
+		ID: "openings", Title: "openings",
+		About: "Of them, those from closed to any other state.",
+		of:    func(r *Run) float64 { return r.told(r.Openings) },
+		text:  number,
+	},
+	{
+		ID: "probes", Title: "probes",
+		About: "Of them, those from open to half-open.",
+		of:    func(r *Run) float64 { return r.told(r.Probes) },
 		text:  number,
 	},
 }

@@ -49,7 +49,10 @@ type Run struct {
 
 	Rejected     int // in the whole run
 	PeakInFlight int
-	Changes      int // state changes that the library reported
+	Openings     int // changes of state from closed, as the library tells
+	Probes       int // and from open to half-open
+	Changes      int // and all of them
+	tells        bool
 
 	// Bins are the seconds of the run. One of them begins with the fault: number
 	// FaultBin.
@@ -67,6 +70,7 @@ func newRun(job Job, start, end, finish time.Duration) *Run {
 	return &Run{
 		FaultLength: (end - start).Seconds(),
 		Detect:      math.NaN(),
+		tells:       job.Policy.Notifies,
 		start:       start,
 		end:         end,
 		Bins:        make([]Bin, int(finish/time.Second)+2),
@@ -79,6 +83,24 @@ func newRun(job Job, start, end, finish time.Duration) *Run {
 func (r *Run) bin(at time.Duration) int {
 	shift := time.Duration(r.FaultBin)*time.Second - r.start
 	return int((at + shift) / time.Second)
+}
+
+func (r *Run) changed(to Change) {
+	r.Changes++
+	switch to {
+	case Opened:
+		r.Openings++
+	case Probed:
+		r.Probes++
+	}
+}
+
+// told is a number of changes, or NaN where the library does not tell.
+func (r *Run) told(changes int) float64 {
+	if !r.tells {
+		return math.NaN()
+	}
+	return float64(changes)
 }
 
 func (r *Run) faulty(at time.Duration) bool { return at >= r.start && at < r.end }

@@ -81,6 +81,41 @@ func errors(share float64) func(Call) Answer {
 	return func(c Call) Answer { return Ordinary(c, share) }
 }
 
+// after50 is answers that take about median, where the ordinary ones take 50 ms.
+func after50(median time.Duration) func(Call) Answer {
+	return func(c Call) Answer { return Answer{Fate: Healthy(c).Fate, After: LatencyAround(c, median)} }
+}
+
+// answerAfter is the ordinary answer to c, after d.
+func answerAfter(c Call, d time.Duration) Answer { return Answer{Fate: Healthy(c).Fate, After: d} }
+
+func brokenBody(share float64) func(Call) Answer {
+	return func(c Call) Answer {
+		answer := Healthy(c)
+		if c.Error < share {
+			answer.Fate = BodyFailed
+		}
+		return answer
+	}
+}
+
+// restart fails the calls that are in flight at the start of the fault, refuses
+// all during it, and takes about median for the others.
+func restart(median time.Duration) Maker {
+	return func(_ *rand.Rand, start, end time.Duration) Server {
+		return ServerFunc(func(c Call) Answer {
+			answer := after50(median)(c)
+			switch {
+			case c.At < start && c.At+answer.After > start:
+				return Answer{Fate: Failed, After: start - c.At}
+			case c.At >= start && c.At < end:
+				return Refuse(c)
+			}
+			return answer
+		})
+	}
+}
+
 // lostConnection fails, at one moment, all calls that are in flight then.
 func lostConnection(median time.Duration) Maker {
 	return func(rng *rand.Rand, start, _ time.Duration) Server {
@@ -97,19 +132,30 @@ func lostConnection(median time.Duration) Maker {
 	}
 }
 
-// queue is a server with a capacity. Calls wait in line; what would wait for
-// more than 3 s is turned away at once. It does not see that a client has gone.
+// queue is a server with a capacity in calls a second; none is a refused
+// connection. Calls wait in line; what would wait for more than 3 s is turned
+// away at once. It does not see that a client has gone.
 type queue struct {
-	start, end time.Duration
-	free       time.Duration // when the line will be empty
+	capacity func(at time.Duration) float64
+	free     time.Duration // when the line will be empty
+}
+
+// queued makes a queue of that capacity, t seconds after the beginning of a
+// fault of that length.
+func queued(capacity func(t, length float64) float64) Maker {
+	return func(_ *rand.Rand, start, end time.Duration) Server {
+		return &queue{capacity: func(at time.Duration) float64 {
+			return capacity((at - start).Seconds(), (end - start).Seconds())
+		}}
+	}
 }
 
 func (q *queue) Answer(c Call) Answer {
-	if c.At >= q.start && c.At < q.end {
+	capacity := q.capacity(c.At)
+	if capacity == 0 {
 		q.free = 0
 		return Refuse(c)
 	}
-	capacity := queueCapacity * warmth((c.At - q.end).Seconds())
 	wait := max(0, q.free-c.At)
 	if wait > 3*time.Second {
 		return Answer{Fate: Failed, After: 2 * time.Millisecond}
@@ -120,27 +166,19 @@ func (q *queue) Answer(c Call) Answer {
 	return answer
 }
 
-// warmth is the share of its capacity that a server has so many seconds after it
-// has come back.
-func warmth(t float64) float64 {
-	if t < 0 || t >= 30 {
-		return 1
-	}
-	return 0.4 + 0.6*t/30
-}
-
-// QueueCapacity is what the server of the scenario “Recovery under load” can do,
-// in calls a second, so many seconds after the beginning of a fault of that length.
-func QueueCapacity(faultLength float64) func(t float64) float64 {
-	return func(t float64) float64 {
-		if t >= 0 && t < faultLength {
-			return 0
-		}
-		return queueCapacity * warmth(t-faultLength)
-	}
-}
-
 const queueCapacity = 260
+
+// cold is the capacity of a server that is down during the fault and comes back
+// with 40 % of what it can do, all of it 30 s later.
+func cold(t, length float64) float64 {
+	switch {
+	case t < 0 || t >= length+30:
+		return queueCapacity
+	case t < length:
+		return 0
+	}
+	return queueCapacity * (0.4 + 0.6*(t-length)/30)
+}
 
 // rateLimited throttles everything for 20 s once it has seen more than 50 calls
 // within a second, and says so.

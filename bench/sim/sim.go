@@ -30,9 +30,8 @@ type Policy struct {
 	About    string // the settings in a sentence
 
 	// New makes the circuit for one key of one client. It is called inside the
-	// bubble. Where the library can tell of state changes, notify is called for
-	// each; Notifies says whether it can.
-	New      func(key string, notify func()) Breaker
+	// bubble. Where Notifies, notify is called for each change of state.
+	New      func(key string, notify func(Change)) Breaker
 	Notifies bool
 
 	// Timeout is when the library itself gives up on a call, or zero. If
@@ -40,6 +39,23 @@ type Policy struct {
 	Timeout  time.Duration
 	Abandons bool
 }
+
+// Name is the library and, if it has any to name, its settings.
+func (p *Policy) Name() string {
+	if p.Settings == "" {
+		return p.Library
+	}
+	return p.Library + ", " + p.Settings
+}
+
+// Change is a change of a circuit's state.
+type Change uint8
+
+const (
+	Otherwise Change = iota
+	Opened           // from closed to any other
+	Probed           // from open to half-open
+)
 
 // Fate is what becomes of a call.
 type Fate uint8
@@ -101,13 +117,39 @@ type Scenario struct {
 
 	Before, After time.Duration    // healthy time on both sides of the fault
 	Fault         [2]time.Duration // shortest and longest fault; its logarithm is drawn evenly
-	Silent        bool             // no calls arrive during the fault
+	Absent        func(Call) bool  // calls that nobody makes during the fault; nil: none
 	Timeout       time.Duration    // of the client; 0 means 10 s
 	Retries       int              // further attempts after a failure or rejection …
 	RetryPause    time.Duration    // … each after so long
 
 	Server Maker
+
+	Figures []string // measures that tell the story; the frontier compares the first two
+	Goals   Goals    // for our breaker with nothing set
+	Remark  string   // why the figures are as they are, without any
+	Plot    *Plot    // how a run is drawn; nil: not at all
 }
+
+// Goals are figures to reach, by measure: at most, or at least if more is better.
+type Goals map[string]float64
+
+// Plot says how a run is drawn.
+type Plot struct {
+	Kind          Kind
+	Before, After float64 // seconds that are shown around the fault
+	// Capacity, if not nil, is what the server can do: calls in a second, t
+	// seconds after the beginning of a fault of that length.
+	Capacity func(t, length float64) float64
+}
+
+// Kind is what is drawn over time.
+type Kind uint8
+
+const (
+	Requests Kind = iota // what became of the requests, by when they were made
+	InFlight             // calls in flight
+	Arrivals             // calls that reach the server, and what it can do
+)
 
 // FaultLength is how long the fault is with that seed.
 func (s *Scenario) FaultLength(seed uint64) time.Duration {

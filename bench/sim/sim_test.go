@@ -22,7 +22,7 @@ func (b *clockwork) Allow() func(Answer) {
 }
 
 func policy(make func() Breaker) *Policy {
-	return &Policy{Library: "test", New: func(string, func()) Breaker { return make() }}
+	return &Policy{Library: "test", New: func(string, func(Change)) Breaker { return make() }}
 }
 
 func admitAll() Breaker  { return &clockwork{} }
@@ -124,7 +124,7 @@ func TestLibrariesMayLeak(t *testing.T) {
 }
 
 func TestQueue(t *testing.T) {
-	q := &queue{end: 0}
+	q := &queue{capacity: func(time.Duration) float64 { return queueCapacity }}
 	call := Call{At: time.Minute, Error: 1}
 	slowest, turnedAway := time.Duration(0), 0
 	for range 2000 { // at one moment: 260 are served each second, up to 3 s of them
