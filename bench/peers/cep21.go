@@ -14,12 +14,23 @@ func cep21Policies() []*sim.Policy {
 	factory := hystrix.Factory{}
 	policy := func(settings, about string, timeout time.Duration, execution circuit.ExecutionConfig) *sim.Policy {
 		return &sim.Policy{
-			Library: "cep21/circuit", Settings: settings, About: about, Notifies: true, Timeout: timeout,
+			Library: "cep21/circuit", Module: "github.com/cep21/circuit/v4", Settings: settings, About: about, Notifies: true, Timeout: timeout,
 			New: func(key string, notify func(sim.Change)) sim.Breaker {
 				config := factory.Configure(key)
 				config.Execution = execution
 				config.Metrics.Circuit = []circuit.Metrics{circuitMetrics(notify)}
-				return cep21{circuit.NewCircuitFromConfig(key, config)}
+				b := circuit.NewCircuitFromConfig(key, config)
+				return wrapper(func(work func() error) error {
+					ctx, cancel := context.WithCancel(context.Background())
+					defer cancel()
+					return b.Execute(ctx, func(context.Context) error {
+						err := work()
+						if err == context.Canceled {
+							cancel() // it asks the caller's context, not the error
+						}
+						return err
+					}, nil)
+				})
 			},
 		}
 	}
@@ -35,20 +46,4 @@ func cep21Policies() []*sim.Policy {
 type circuitMetrics func(sim.Change)
 
 func (m circuitMetrics) Closed(context.Context, time.Time) { m(sim.Otherwise) }
-func (m circuitMetrics) Opened(context.Context, time.Time) { m(sim.Otherwise) }
-
-type cep21 struct{ *circuit.Circuit }
-
-func (b cep21) Allow() func(sim.Answer) {
-	ctx, cancel := context.WithCancel(context.Background())
-	return wrapper(func(work func() error) error {
-		defer cancel()
-		return b.Execute(ctx, func(context.Context) error {
-			err := work()
-			if err == context.Canceled {
-				cancel() // it asks the caller's context, not the error
-			}
-			return err
-		}, nil)
-	}).Allow()
-}
+func (m circuitMetrics) Opened(context.Context, time.Time) { m(sim.Opened) }

@@ -11,7 +11,7 @@ import (
 func eapachePolicies() []*sim.Policy {
 	policy := func(settings, about string, failures, successes int, open time.Duration) *sim.Policy {
 		return &sim.Policy{
-			Library: "eapache/go-resiliency", Settings: settings, About: about,
+			Library: "eapache/go-resiliency", Module: "github.com/eapache/go-resiliency", Settings: settings, About: about,
 			New: func(string, func(sim.Change)) sim.Breaker {
 				return wrapper(breaker.New(failures, successes, open).Run)
 			},

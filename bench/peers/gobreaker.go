@@ -13,12 +13,21 @@ import (
 func gobreakerPolicies() []*sim.Policy {
 	policy := func(settings, about string, st gobreaker.Settings) *sim.Policy {
 		return &sim.Policy{
-			Library: "sony/gobreaker", Settings: settings, About: about, Notifies: true,
+			Library: "sony/gobreaker", Module: "github.com/sony/gobreaker/v2", Settings: settings, About: about, Notifies: true,
 			New: func(key string, notify func(sim.Change)) sim.Breaker {
 				st := st
 				st.Name = key
-				st.OnStateChange = func(string, gobreaker.State, gobreaker.State) { notify(sim.Otherwise) }
-				return twoStepGobreaker{gobreaker.NewTwoStepCircuitBreaker[any](st)}
+				st.OnStateChange = func(_ string, from, to gobreaker.State) {
+					notify(change(from, to, gobreaker.StateClosed, gobreaker.StateOpen))
+				}
+				b := gobreaker.NewTwoStepCircuitBreaker[any](st)
+				return steps[func(error)]{
+					allow: func() (func(error), bool) {
+						done, err := b.Allow()
+						return done, err == nil
+					},
+					done: func(done func(error), a sim.Answer) { done(verdict(a)) },
+				}
 			},
 		}
 	}
@@ -34,16 +43,4 @@ func gobreakerPolicies() []*sim.Policy {
 			IsExcluded: func(err error) bool { return errors.Is(err, context.Canceled) },
 		}),
 	}
-}
-
-type twoStepGobreaker struct {
-	*gobreaker.TwoStepCircuitBreaker[any]
-}
-
-func (b twoStepGobreaker) Allow() func(sim.Answer) {
-	done, err := b.TwoStepCircuitBreaker.Allow()
-	if err != nil {
-		return nil
-	}
-	return func(a sim.Answer) { done(verdict(a)) }
 }

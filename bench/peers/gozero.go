@@ -14,25 +14,24 @@ func init() { logx.Disable() }
 
 func goZeroPolicies() []*sim.Policy {
 	return []*sim.Policy{{
-		Library: "go-zero", Settings: Defaults,
+		Library: "go-zero", Module: "github.com/zeromicro/go-zero", Settings: Defaults,
 		About: "Adaptive: rejects a growing share once calls in 10 s fail, one a second let through; nothing can be set.",
-		New:   func(string, func(sim.Change)) sim.Breaker { return goZero{breaker.NewBreaker()} },
+		New: func(string, func(sim.Change)) sim.Breaker {
+			b := breaker.NewBreaker()
+			return steps[breaker.Promise]{
+				allow: func() (breaker.Promise, bool) {
+					promise, err := b.Allow()
+					return promise, err == nil
+				},
+				done: func(promise breaker.Promise, a sim.Answer) {
+					switch err := verdict(a); err {
+					case nil, context.Canceled: // as its httpc does
+						promise.Accept()
+					default:
+						promise.Reject(err.Error())
+					}
+				},
+			}
+		},
 	}}
-}
-
-type goZero struct{ breaker.Breaker }
-
-func (b goZero) Allow() func(sim.Answer) {
-	promise, err := b.Breaker.Allow()
-	if err != nil {
-		return nil
-	}
-	return func(a sim.Answer) {
-		switch err := verdict(a); err {
-		case nil, context.Canceled: // as its httpc does
-			promise.Accept()
-		default:
-			promise.Reject(err.Error())
-		}
-	}
 }

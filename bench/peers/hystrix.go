@@ -12,26 +12,10 @@ import (
 // the same, and take as much time to run as all others together.
 func hystrixPolicies() []*sim.Policy {
 	return []*sim.Policy{{
-		Library: "afex/hystrix-go", Settings: Defaults, Timeout: time.Second, Abandons: true,
+		Library: "afex/hystrix-go", Module: "github.com/afex/hystrix-go", Settings: Defaults, Timeout: time.Second, Abandons: true,
 		About: "Opens at ≥ 50 % of ≥ 20 calls in 10 s, for 5 s, one probe; gives up on a call after 1 s; at most 10 calls at once.",
-		New:   func(key string, _ func(sim.Change)) sim.Breaker { return hystrixCommand(key) },
+		New: func(key string, _ func(sim.Change)) sim.Breaker { // all circuits are global, by name
+			return wrapper(func(work func() error) error { return hystrix.Do(key, work, nil) })
+		},
 	}}
-}
-
-// hystrixCommand is the name of a circuit: all of them are global.
-type hystrixCommand string
-
-func (name hystrixCommand) Allow() func(sim.Answer) {
-	admitted := make(chan struct{}, 1)
-	answer := make(chan sim.Answer, 1)
-	errs := hystrix.Go(string(name), func() error {
-		admitted <- struct{}{}
-		return verdict(<-answer)
-	}, nil)
-	select {
-	case <-admitted:
-	case <-errs:
-		return nil
-	}
-	return func(a sim.Answer) { answer <- a }
 }

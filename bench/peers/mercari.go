@@ -12,10 +12,22 @@ import (
 func mercariPolicies() []*sim.Policy {
 	policy := func(settings, about string, options ...circuitbreaker.BreakerOption) *sim.Policy {
 		return &sim.Policy{
-			Library: "mercari/go-circuitbreaker", Settings: settings, About: about, Notifies: true,
+			Library: "mercari/go-circuitbreaker", Module: "github.com/mercari/go-circuitbreaker", Settings: settings, About: about, Notifies: true,
 			New: func(_ string, notify func(sim.Change)) sim.Breaker {
-				hook := circuitbreaker.WithOnStateChangeHookFn(func(_, _ circuitbreaker.State) { notify(sim.Otherwise) })
-				return mercari{circuitbreaker.New(append([]circuitbreaker.BreakerOption{hook}, options...)...)}
+				hook := circuitbreaker.WithOnStateChangeHookFn(func(from, to circuitbreaker.State) {
+					notify(change(from, to, circuitbreaker.StateClosed, circuitbreaker.StateOpen))
+				})
+				b, ctx := circuitbreaker.New(append([]circuitbreaker.BreakerOption{hook}, options...)...), context.Background()
+				return steps[nothing]{
+					allow: func() (nothing, bool) { return nothing{}, b.Ready() },
+					done: func(_ nothing, a sim.Answer) {
+						err := verdict(a)
+						if err == context.Canceled {
+							err = circuitbreaker.Ignore(err)
+						}
+						_ = b.Done(ctx, err)
+					},
+				}
 			},
 		}
 	}
@@ -26,20 +38,5 @@ func mercariPolicies() []*sim.Policy {
 			circuitbreaker.WithCounterResetInterval(10*time.Second),
 			circuitbreaker.WithOpenTimeout(5*time.Second),
 			circuitbreaker.WithHalfOpenMaxSuccesses(1)),
-	}
-}
-
-type mercari struct{ *circuitbreaker.CircuitBreaker }
-
-func (b mercari) Allow() func(sim.Answer) {
-	if !b.Ready() {
-		return nil
-	}
-	return func(a sim.Answer) {
-		err := verdict(a)
-		if err == context.Canceled {
-			err = circuitbreaker.Ignore(err)
-		}
-		_ = b.Done(context.Background(), err)
 	}
 }

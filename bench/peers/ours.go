@@ -18,44 +18,31 @@ func Ours(settings string, config breaker.Config, retryAfter time.Duration) *sim
 	return &sim.Policy{
 		Library: "httpbreaker", Settings: settings, About: about, Notifies: true,
 		New: func(key string, notify func(sim.Change)) sim.Breaker {
-			hooks := breaker.Hooks{StateChanged: func(t breaker.Transition) {
-				switch {
-				case t.From == breaker.Closed:
-					notify(sim.Opened)
-				case t.From == breaker.Open && t.To == breaker.HalfOpen:
-					notify(sim.Probed)
-				default:
-					notify(sim.Otherwise)
-				}
-			}}
-			return &ours{breaker.New(key, config, hooks), retryAfter}
+			b := breaker.New(key, config, breaker.Hooks{StateChanged: func(t breaker.Transition) {
+				notify(change(t.From, t.To, breaker.Closed, breaker.Open))
+			}})
+			ctx := context.Background()
+			return steps[breaker.Permit]{
+				allow: func() (breaker.Permit, bool) {
+					permit, err := b.Allow(ctx)
+					return permit, err == nil
+				},
+				done: func(permit breaker.Permit, a sim.Answer) {
+					switch {
+					case a.Fate == sim.OK:
+						permit.Done(breaker.Success)
+					case a.Fate == sim.Failed || a.Fate == sim.TimedOut:
+						permit.Fail(errFailed)
+					case a.Fate == sim.BodyFailed:
+						permit.Answered()
+						permit.Fail(errFailed)
+					case a.Fate == sim.Throttled && retryAfter > 0:
+						permit.Trip(min(a.RetryAfter, retryAfter), "Retry-After")
+					default:
+						permit.Done(breaker.Ignored)
+					}
+				},
+			}
 		},
-	}
-}
-
-type ours struct {
-	*breaker.Breaker
-	retryAfter time.Duration
-}
-
-func (b *ours) Allow() func(sim.Answer) {
-	permit, err := b.Breaker.Allow(context.Background())
-	if err != nil {
-		return nil
-	}
-	return func(a sim.Answer) {
-		switch {
-		case a.Fate == sim.Failed:
-			permit.Fail(errFailed)
-		case a.Fate == sim.BodyFailed:
-			permit.Answered()
-			permit.Fail(errFailed)
-		case a.Fate == sim.OK:
-			permit.Done(breaker.Success)
-		case a.Fate == sim.Throttled && b.retryAfter > 0:
-			permit.Trip(min(a.RetryAfter, b.retryAfter), "Retry-After")
-		default:
-			permit.Done(breaker.Ignored)
-		}
 	}
 }

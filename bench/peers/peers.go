@@ -1,5 +1,6 @@
 // Package peers drives circuit breakers of the Go ecosystem, through their
-// public API only, behind the simulator's interface.
+// public API only, behind the simulator's interface. Each library is adapted
+// once, for runs of the simulator and for loops that measure its speed.
 //
 // A library comes in two settings: its defaults, or what its documentation shows
 // first where it has none; and "like ours", as near as it can come to opening at
@@ -17,30 +18,16 @@ import (
 	"github.com/seed-0b728cf8/httpbreaker/bench/sim"
 )
 
-// All returns every policy: none, then the peers.
+// All returns every policy of the peers.
 func All() []*sim.Policy {
 	var all []*sim.Policy
 	for _, some := range [][]*sim.Policy{
-		gobreakerPolicies(), failsafePolicies(), cep21Policies(), mercariPolicies(), eapachePolicies(),
-		rubyistPolicies(), handyPolicies(), hystrixPolicies(), aegisPolicies(), goZeroPolicies(),
+		gobreakerPolicies(), failsafePolicies(), throttlerPolicies(), limiterPolicies(), cep21Policies(), mercariPolicies(),
+		eapachePolicies(), rubyistPolicies(), handyPolicies(), hystrixPolicies(), aegisPolicies(), goZeroPolicies(), semianPolicies(),
 	} {
 		all = append(all, some...)
 	}
 	return all
-}
-
-// Modules are the modules of the libraries.
-var Modules = map[string]string{
-	"github.com/sony/gobreaker/v2":         "sony/gobreaker",
-	"github.com/failsafe-go/failsafe-go":   "failsafe-go",
-	"github.com/cep21/circuit/v4":          "cep21/circuit",
-	"github.com/mercari/go-circuitbreaker": "mercari/go-circuitbreaker",
-	"github.com/eapache/go-resiliency":     "eapache/go-resiliency",
-	"github.com/rubyist/circuitbreaker":    "rubyist/circuitbreaker",
-	"github.com/streadway/handy":           "streadway/handy",
-	"github.com/afex/hystrix-go":           "afex/hystrix-go",
-	"github.com/go-kratos/aegis":           "go-kratos/aegis",
-	"github.com/zeromicro/go-zero":         "go-zero",
 }
 
 // Names of the settings of a policy.
@@ -48,6 +35,78 @@ const (
 	Defaults = "defaults"
 	LikeOurs = "like ours"
 )
+
+// Circuit is one circuit of a policy. What the policies' New makes are Circuits.
+type Circuit interface {
+	sim.Breaker
+	// Calls makes n calls, one after the other, each with that answer, and
+	// returns how many were let through. It allocates nothing that the library
+	// does not.
+	Calls(n int, a sim.Answer) (admitted int)
+}
+
+// steps is a circuit of a library that is asked first and told later what came
+// of the call. A T is what it wants to have back.
+type steps[T any] struct {
+	allow func() (T, bool)
+	done  func(T, sim.Answer)
+}
+
+func (s steps[T]) Allow() func(sim.Answer) {
+	ticket, ok := s.allow()
+	if !ok {
+		return nil
+	}
+	return func(a sim.Answer) { s.done(ticket, a) }
+}
+
+func (s steps[T]) Calls(n int, a sim.Answer) (admitted int) {
+	for range n {
+		if ticket, ok := s.allow(); ok {
+			s.done(ticket, a)
+			admitted++
+		}
+	}
+	return admitted
+}
+
+// nothing is the ticket of a library that wants none.
+type nothing = struct{}
+
+// wrapper is a circuit of a library that only has a function which wraps a call.
+// In the simulator each call is a goroutine. Virtual time stands still until all
+// of them have come to rest, so nothing happens out of turn.
+type wrapper func(work func() error) error
+
+func (w wrapper) Allow() func(sim.Answer) {
+	admitted := make(chan bool, 1)
+	answer := make(chan sim.Answer, 1)
+	go func() {
+		_ = w(func() error {
+			admitted <- true
+			return verdict(<-answer)
+		})
+		select {
+		case admitted <- false: // of no consequence after true
+		default:
+		}
+	}()
+	if !<-admitted {
+		return nil
+	}
+	return func(a sim.Answer) { answer <- a }
+}
+
+func (w wrapper) Calls(n int, a sim.Answer) (admitted int) {
+	work := func() error {
+		admitted++
+		return verdict(a)
+	}
+	for range n {
+		_ = w(work)
+	}
+	return admitted
+}
 
 var errFailed = errors.New("the call failed")
 
@@ -63,39 +122,26 @@ func verdict(a sim.Answer) error {
 	}
 }
 
+// change is what a change between two of a library's states is.
+func change[S comparable](from, to, closed, open S) sim.Change {
+	switch {
+	case from == closed:
+		return sim.Opened
+	case from == open && to != closed:
+		return sim.Probed
+	}
+	return sim.Otherwise
+}
+
 // None lets every call through.
 func None() *sim.Policy {
 	return &sim.Policy{
 		Library: "no breaker", About: "Every call is sent.",
-		New: func(string, func(sim.Change)) sim.Breaker { return none{} },
+		New: func(string, func(sim.Change)) sim.Breaker {
+			return steps[nothing]{
+				allow: func() (nothing, bool) { return nothing{}, true },
+				done:  func(nothing, sim.Answer) {},
+			}
+		},
 	}
-}
-
-type none struct{}
-
-func (none) Allow() func(sim.Answer) { return func(sim.Answer) {} }
-
-// wrapper makes a Breaker of a library that only has a function which wraps a
-// call: one goroutine for each call. Virtual time stands still until all of them
-// have come to rest, so nothing happens out of turn.
-type wrapper func(work func() error) error
-
-func (w wrapper) Allow() func(sim.Answer) {
-	admitted := make(chan bool, 1)
-	answer := make(chan sim.Answer, 1)
-	go func() {
-		asked := false
-		_ = w(func() error {
-			asked = true
-			admitted <- true
-			return verdict(<-answer)
-		})
-		if !asked {
-			admitted <- false
-		}
-	}()
-	if !<-admitted {
-		return nil
-	}
-	return func(a sim.Answer) { answer <- a }
 }

@@ -11,8 +11,22 @@ import (
 func rubyistPolicies() []*sim.Policy {
 	policy := func(settings, about string, make func() *circuit.Breaker) *sim.Policy {
 		return &sim.Policy{
-			Library: "rubyist/circuitbreaker", Settings: settings, About: about,
-			New: func(string, func(sim.Change)) sim.Breaker { return rubyist{make()} },
+			Library: "rubyist/circuitbreaker", Module: "github.com/rubyist/circuitbreaker", Settings: settings, About: about,
+			New: func(string, func(sim.Change)) sim.Breaker {
+				b := make()
+				return steps[nothing]{
+					allow: func() (nothing, bool) { return nothing{}, b.Ready() },
+					done: func(_ nothing, a sim.Answer) {
+						switch verdict(a) {
+						case nil:
+							b.Success()
+						case context.Canceled: // as its CallContext does
+						default:
+							b.Fail()
+						}
+					},
+				}
+			},
 		}
 	}
 	return []*sim.Policy{
@@ -22,22 +36,5 @@ func rubyistPolicies() []*sim.Policy {
 		policy(LikeOurs, "Opens at ≥ 50 % of ≥ 20 calls in 10 s, with exponential backoff, one probe.", func() *circuit.Breaker {
 			return circuit.NewRateBreaker(0.5, 20)
 		}),
-	}
-}
-
-type rubyist struct{ *circuit.Breaker }
-
-func (b rubyist) Allow() func(sim.Answer) {
-	if !b.Ready() {
-		return nil
-	}
-	return func(a sim.Answer) {
-		switch verdict(a) {
-		case nil:
-			b.Success()
-		case context.Canceled: // as its CallContext does
-		default:
-			b.Fail()
-		}
 	}
 }

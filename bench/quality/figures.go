@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -62,7 +63,7 @@ func newReport(seeds int) *Report {
 	r := &Report{Commit: commit(), Seeds: seeds, Defaults: breaker.Config{}.String(), Versions: map[string]string{}, Figures: Figures{}}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {
-			if peers.Modules[m.Path] != "" {
+			if slices.ContainsFunc(peers.All(), func(p *sim.Policy) bool { return p.Module == m.Path }) {
 				r.Versions[m.Path] = m.Version
 			}
 		}

@@ -159,7 +159,7 @@ func (e *engine) attempt(c Call, attempt int, end func(Fate, bool)) {
 // limit is the client's timeout.
 func (e *engine) limit(a Answer) Answer {
 	if timeout := e.Scenario.timeout(); a.After > timeout {
-		return Answer{Fate: Failed, After: timeout}
+		return Answer{Fate: TimedOut, After: timeout}
 	}
 	return a
 }

@@ -26,6 +26,7 @@ type Breaker interface {
 // Policy is one way to guard calls: a library with certain settings.
 type Policy struct {
 	Library  string // "sony/gobreaker"
+	Module   string // its module path; empty if there is none
 	Settings string // a word for the settings, such as "defaults"
 	About    string // the settings in a sentence
 
@@ -62,7 +63,8 @@ type Fate uint8
 
 const (
 	OK         Fate = iota
-	Failed          // an error or a 5xx, or no answer before the timeout
+	Failed          // an error or a 5xx
+	TimedOut        // no answer before the client's timeout
 	BodyFailed      // a 200 whose body breaks off
 	Cancelled       // the caller lost interest
 	Throttled       // a 429, with Retry-After
