@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +21,7 @@ import (
 // touches; the counts, on which the rules are judged; and the machine, which is the
 // state and what moves it. Breaker keeps the lock and the clock, and tells observers.
 type Breaker struct {
-	word
+	words
 	shared   *shared
 	rules    atomic.Pointer[rules]
 	gate     atomic.Pointer[opening] // rejects without the lock; nil: nothing does
@@ -58,12 +59,15 @@ func (b *Breaker) init(s *shared, key string, r *rules) {
 	b.rules.Store(r)
 	b.since = s.now()
 	b.window.index = r.bucketAt(b.since)
-	b.bucketEnd.Store(r.begin(b.window.index + 1))
+	b.setBucketEnd(r.begin(b.window.index + 1))
 	if r.WindowCalls > 0 {
 		b.remember().calls = newCallWindow(r.WindowCalls)
 	}
 	if r.Mode != Enforce {
 		b.setMode(r.Mode, "configured to start in mode "+r.Mode.String())
+	}
+	if alwaysStriped {
+		b.divide()
 	}
 	b.derive()
 }
@@ -96,14 +100,14 @@ func (b *Breaker) derive() {
 	var flags uint64
 	if letsAll && !observed {
 		flags |= admitFast
-		if !b.pace.busy.Load() || r.SlowCall > 0 || h.run.length > 0 {
+		if !b.pace.busy() || r.SlowCall > 0 || h.run.length > 0 {
 			flags |= admitTime
 		}
 	}
 	if b.mode <= Observe && h.phase == nil && !observed && h.run.length == 0 && h.calls == nil {
 		flags |= countFast
 	}
-	b.word.setFlags(flags)
+	b.setFlags(flags)
 
 	var gate *opening
 	switch o, open := h.phase.(*opening); {
@@ -125,44 +129,84 @@ func (b *Breaker) Key() string { return b.key }
 // not, an [*OpenError]. The context is only handed to the hooks: a context that
 // is done already is the caller's to check.
 func (b *Breaker) Allow(ctx context.Context) (Permit, error) {
-	bits := b.word.bits.Load()
+	w, bits, tag := &b.word, b.bits.Load(), uint64(0)
+	if bits&spread != 0 {
+		own, number := b.stripes.Load().own()
+		w, bits, tag = &own.word, own.bits.Load(), number<<permitStripeShift
+	}
 	if bits&(admitFast|admitTime) == admitFast {
-		if b.admitted.Add(1)%lookEvery != 0 {
-			return Permit{b: b, tag: generationOf(bits)}, nil
+		if w.admitted.Add(1)%lookEvery != 0 {
+			return Permit{b: b, tag: generationOf(bits) | tag}, nil
 		}
-		b.admitted.Add(^uint64(0)) // this one looks at the clock
+		w.admitted.Add(^uint64(0)) // this one looks at the clock
 	}
 	if bits&admitFast != 0 {
-		if p, ok := b.admitTimed(bits); ok {
+		if p, ok := b.admitTimed(w, generationOf(bits)|tag); ok {
 			return p, nil
 		}
-	} else if g := b.gate.Load(); g != nil && g.rejects(b) {
-		return Permit{}, b.reject(ctx, g.err)
+	} else if o := b.gate.Load(); o != nil && o.rejects(b) {
+		return Permit{}, b.reject(ctx, o.err)
 	}
 	return b.allow(ctx)
 }
 
 // admitTimed admits a call that is timed, unless there is something to be done
 // under the lock first.
-func (b *Breaker) admitTimed(bits uint64) (p Permit, ok bool) {
+func (b *Breaker) admitTimed(w *word, tag uint64) (p Permit, ok bool) {
 	now := b.shared.now()
 	if b.lookDue(now) {
 		return Permit{}, false
 	}
-	if b.admitted.Add(1)%lookEvery == 0 && b.pace.mark(now) {
+	if w.admitted.Add(1)%lookEvery == 0 && b.pace.mark(now) {
 		b.lock()
 		b.unlock() // which derives the flags anew
 	}
-	return Permit{b: b, start: now, tag: generationOf(bits) | permitTimed}, true
+	return Permit{b: b, start: now, tag: tag | permitTimed}, true
 }
 
 // reject counts a rejection and tells the observers.
 func (b *Breaker) reject(ctx context.Context, err *OpenError) error {
-	b.history.rejected.Add(1) // it is there: made before the gate was set
+	if s := b.stripes.Load(); s != nil {
+		own, _ := s.own()
+		own.rejected.Add(1)
+	} else {
+		b.countRejection(&b.history.rejected) // it is there: made before anything is rejected
+	}
 	if o := b.shared.observing(); o != nil && o.rejected {
 		b.shared.tellRejected(ctx, err)
 	}
 	return err
+}
+
+// countRejection notices when other cores do the same.
+func (b *Breaker) countRejection(n *atomic.Uint64) {
+	for {
+		before := n.Load()
+		if n.CompareAndSwap(before, before+1) {
+			return
+		}
+		b.conflict()
+	}
+}
+
+// conflict takes note that two cores have met at the first word.
+func (b *Breaker) conflict() {
+	if b.pace.conflict() && runtime.GOMAXPROCS(0) > 1 {
+		b.lock()
+		b.divide()
+		b.unlock()
+	}
+}
+
+// rejections is how many calls were rejected, ever.
+func (b *Breaker) rejections() uint64 {
+	n := b.past().rejected.Load()
+	if s := b.stripes.Load(); s != nil {
+		for i := range s.words {
+			n += s.words[i].rejected.Load()
+		}
+	}
+	return n
 }
 
 // allow decides under the lock.

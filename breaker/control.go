@@ -45,8 +45,9 @@ func (b *Breaker) Snapshot() Snapshot {
 	if h.modeReason != "" && (b.mode >= ForceOpen || h.phase == nil) {
 		s.Reason, s.Origin = h.modeReason, ByOperator
 	}
-	s.Totals.Successes = b.succeeded()
-	s.Totals.Rejected = h.rejected.Load()
+	_, unfolded, _ := b.sums()
+	s.Totals.Successes = b.succeeded(unfolded)
+	s.Totals.Rejected = b.rejections()
 	s.Totals.OpenTime = h.openTime
 	if s.State == Open {
 		s.Totals.OpenTime += time.Duration(now - b.since)

@@ -8,8 +8,7 @@ import (
 // counts is what the rules are judged on. What only a breaker needs that has met
 // something else than success is in its history.
 type counts struct {
-	successes uint64     // ever, except those that are still in the word
-	window    timeWindow // empty with WindowCalls
+	window timeWindow // empty with WindowCalls
 }
 
 // history is what a breaker remembers that has met something else than success. It is
@@ -62,16 +61,15 @@ func (b *Breaker) remember() *history {
 	return b.history
 }
 
-// fold takes the successes that were counted without the lock into the counts.
-func (b *Breaker) fold() { b.addSuccesses(b.word.takeSuccesses()) }
+// fold takes the successes that were counted without the lock into the window.
+func (b *Breaker) fold() { b.window.newest.ok += uint32(b.takeSuccesses()) }
 
-func (b *Breaker) addSuccesses(n uint64) {
-	b.successes += n
-	b.window.newest.ok += uint32(n)
+// succeeded is the exact number of successes so far, unfolded being those that the
+// words still have.
+func (b *Breaker) succeeded(unfolded uint64) uint64 {
+	t := &b.past().totals
+	return b.ended.Load() + unfolded - t.Failures - t.Ignored - t.Late
 }
-
-// succeeded is the exact number of successes so far.
-func (b *Breaker) succeeded() uint64 { return b.successes + b.word.bits.Load()&countMask }
 
 // roll moves the time window on to now.
 func (b *Breaker) roll(now int64) {
@@ -79,7 +77,7 @@ func (b *Breaker) roll(now int64) {
 	r := b.rules.Load()
 	index := r.bucketAt(now)
 	b.window.advance(index)
-	b.bucketEnd.Store(r.begin(index + 1))
+	b.setBucketEnd(r.begin(index + 1))
 }
 
 // book puts a call that has ended into the window.
@@ -119,6 +117,7 @@ func (b *Breaker) forget() {
 // count reckons what the rules are judged on now. It changes nothing.
 func (b *Breaker) count(now int64) (c Counts, failedIn int) {
 	h := b.past()
+	_, unfolded, answered := b.sums()
 	if h.calls != nil {
 		c = h.calls.Counts
 	} else {
@@ -132,10 +131,10 @@ func (b *Breaker) count(now int64) (c Counts, failedIn int) {
 			}
 		})
 		if b.window.index <= index && b.window.index > index-windowBuckets {
-			c.Calls += int(b.word.bits.Load() & countMask)
+			c.Calls += int(unfolded)
 		}
 	}
-	c.Answered = max(0, int(b.answered.Load())-h.bypass.answered)
+	c.Answered = max(0, int(answered)-h.bypass.answered)
 	c.ConsecutiveFailures = h.run.length
 	if h.overdue != nil {
 		c.Overdue = h.overdue.waiting(b, now)

@@ -48,7 +48,11 @@ func (r *ring) next() (m *member, active bool) {
 // inUse reports whether m was asked for since it was looked at last, or has calls that
 // have not ended.
 func (m *member) inUse() bool {
-	return m.used.Load() || m.waiting() > 0 || m.answered.Load() > 0
+	if m.used.Load() {
+		return true
+	}
+	admitted, unfolded, _ := m.sums()
+	return admitted != m.ended.Load()+unfolded
 }
 
 // makeRoom lets members go until there is room for so many more. It returns

@@ -78,11 +78,11 @@ func (p *program) rules(slow bool) breaker.Config {
 		ConsecutiveSpan:     choose(p, 0, -1, 3*s),
 		OpenFor:             choose(p, 0, 1, s),
 		MaxOpenFor:          choose(p, 0, 6*s, 30*s),
-		ProbeShare: -1, ShedRate: -1, Chance: -1, IndependentFailures: -1, HangAfter: -1, SlowStart: -1,
-		Jitter:              -1,
-		Probes:              choose(p, 0, 1, 2, 3),
-		ProbeSuccesses:      choose(p, 0, 1, 2, 3),
-		ProbeTimeout:        choose(p, 0, 2*s, time.Minute),
+		ProbeShare:          -1, ShedRate: -1, Chance: -1, IndependentFailures: -1, HangAfter: -1, SlowStart: -1,
+		Jitter:         -1,
+		Probes:         choose(p, 0, 1, 2, 3),
+		ProbeSuccesses: choose(p, 0, 1, 2, 3),
+		ProbeTimeout:   choose(p, 0, 2*s, time.Minute),
 	}
 	if slow {
 		cfg.SlowCall = choose(p, 0, 1500*time.Millisecond, 3500*time.Millisecond)

@@ -8,7 +8,7 @@ import (
 
 // settleCounted books the end of a call through a closed or shedding circuit, and
 // judges the rules.
-func (b *Breaker) settleCounted(p *Permit, c Call, v verdict, now int64) {
+func (b *Breaker) settleCounted(p Permit, c Call, v verdict, now int64) {
 	b.book(c, now)
 	b.note(p, c, now)
 	if c.Outcome == Failure || c.Slow {
@@ -22,7 +22,7 @@ func (b *Breaker) settleCounted(p *Permit, c Call, v verdict, now int64) {
 }
 
 // note keeps the run of failures.
-func (b *Breaker) note(p *Permit, c Call, now int64) {
+func (b *Breaker) note(p Permit, c Call, now int64) {
 	if c.Outcome == Success {
 		if h := b.history; h != nil {
 			h.run = run{number: h.run.number}
@@ -223,7 +223,7 @@ func (b *Breaker) judgeWaiting(now int64) {
 
 // disproved gives the calls back when one of those that were taken to hang succeeds
 // after all: the peer is slow, not dead.
-func (b *Breaker) disproved(p *Permit, now int64) {
+func (b *Breaker) disproved(p Permit, now int64) {
 	h := b.history
 	if h.outage == nil || !h.outage.hung || generationOf(p.tag^h.outage.hungIn) != 0 || b.state() == Closed {
 		return
@@ -240,7 +240,6 @@ func (b *Breaker) disproved(p *Permit, now int64) {
 		return
 	}
 	took = max(took, h.outage.hangFor)
-	b.pace.turn(now)
 	b.pace.took(int64(took), now)
 	const reason = "a call that was taken to hang has succeeded"
 	if h.outage.answered {

@@ -39,9 +39,9 @@ type phase interface {
 	admit(b *Breaker, now int64) (flags uint64, rejection *OpenError)
 	// settle judges the end of a call that the phase, or the closed circuit before it,
 	// has let through in the present generation. It is never Ignored.
-	settle(b *Breaker, p *Permit, c Call, v verdict, now int64)
+	settle(b *Breaker, p Permit, c Call, v verdict, now int64)
 	// free takes back the place of a call that is answered or has ended.
-	free(p *Permit)
+	free(p Permit)
 	// share is how much of the calls is let through.
 	share() float64
 }
@@ -101,8 +101,7 @@ func (b *Breaker) move(to phase, at int64, origin Origin, reason string, anew bo
 
 // beginGeneration makes all calls in flight late.
 func (b *Breaker) beginGeneration() {
-	b.fold()
-	b.addSuccesses(b.word.nextGeneration())
+	b.window.newest.ok += uint32(b.nextGeneration())
 	h := b.remember()
 	h.hang, h.overdue = nil, nil
 	h.run = run{number: h.run.number}
@@ -124,7 +123,7 @@ func (b *Breaker) met(before State, at int64, origin Origin, reason string, coun
 	if now == Open {
 		h.totals.Opened++
 	}
-	rejected := h.rejected.Load()
+	rejected := b.rejections()
 	if b.shared.observing().wantTransitions() {
 		t := Transition{
 			Key: b.key, From: before, To: now, At: b.shared.time(at), Until: b.until(), Origin: origin,

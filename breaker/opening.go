@@ -17,11 +17,11 @@ type opening struct {
 	before uint64 // calls rejected before it
 }
 
-func (*opening) state() State                                   { return Open }
-func (*opening) share() float64                                 { return 0 }
-func (*opening) free(*Permit)                                   {}
-func (*opening) settle(*Breaker, *Permit, Call, verdict, int64) {} // admits nothing
-func (o *opening) rejects(b *Breaker) bool                      { return o.until == never || b.shared.now() < o.until }
+func (*opening) state() State                                  { return Open }
+func (*opening) share() float64                                { return 0 }
+func (*opening) free(Permit)                                   {}
+func (*opening) settle(*Breaker, Permit, Call, verdict, int64) {} // admits nothing
+func (o *opening) rejects(b *Breaker) bool                     { return o.until == never || b.shared.now() < o.until }
 func (o *opening) admit(b *Breaker, now int64) (uint64, *OpenError) {
 	if now < o.until {
 		return 0, o.err
@@ -87,7 +87,7 @@ func (b *Breaker) demand(now int64) float64 {
 		return b.callRate(c, now)
 	}
 	span := max(time.Duration(now-last.began), firstWait)
-	return float64(h.rejected.Load()-last.before) / span.Seconds()
+	return float64(b.rejections()-last.before) / span.Seconds()
 }
 
 // backoff doubles d once for each level, up to limit.
@@ -114,7 +114,7 @@ func jittered(d time.Duration, spread float64) time.Duration {
 func (b *Breaker) openUntil(at, until int64, origin Origin, reason string) {
 	h := b.remember()
 	reason = cmp.Or(reason, "tripped without a reason")
-	o := &opening{began: at, until: until, before: h.rejected.Load()}
+	o := &opening{began: at, until: until, before: b.rejections()}
 	if was, open := h.phase.(*opening); open {
 		o.began, o.before = was.began, was.before
 		h.phase, h.origin, h.reason = o, origin, reason

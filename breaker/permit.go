@@ -36,10 +36,14 @@ const (
 	permitBypass                    // rejected, but let through under Observe
 	permitSlow                      // even its success needs the lock
 
-	permitNumberShift = 16
+	permitNumberShift = 16 // to 31
+	permitStripeShift = 32 // to 39
 )
 
-func (p *Permit) number() uint16 { return uint16(p.tag >> permitNumberShift) }
+// stripe returns the number of the word that admitted the call.
+func (p *Permit) stripe() uint64 { return p.tag >> permitStripeShift & 0xFF }
+
+func (p Permit) number() uint16 { return uint16(p.tag >> permitNumberShift) }
 
 // Done ends the call with its outcome.
 func (p *Permit) Done(o Outcome) {
@@ -55,15 +59,21 @@ func (p *Permit) succeed() bool {
 	now := b.shared.now()
 	if p.tag&permitTimed != 0 {
 		took := p.took(now)
-		if r := b.rules.Load(); r.SlowCall > 0 && took >= int64(r.SlowCall) || !b.pace.took(took, now) {
+		if r := b.rules.Load(); r.SlowCall > 0 && took >= int64(r.SlowCall) {
 			return false
 		}
+		b.pace.took(took, now)
 	}
-	if !b.word.count(p.tag, now) {
+	w := b.at(p.stripe())
+	ok, met := w.count(p.tag, now)
+	if met {
+		b.conflict()
+	}
+	if !ok {
 		return false
 	}
 	if p.tag&permitAnswered != 0 {
-		b.answered.Add(-1)
+		w.answered.Add(-1)
 	}
 	p.b = nil
 	return true
@@ -102,8 +112,9 @@ func (p *Permit) Answered() {
 		p.start = took
 	}
 	p.tag |= permitAnswered
-	b.answered.Add(1)
-	if bits := b.word.bits.Load(); p.tag&permitBypass == 0 && generationOf(bits^p.tag) == 0 && bits&countFast != 0 {
+	w := b.at(p.stripe())
+	w.answered.Add(1)
+	if bits := w.bits.Load(); p.tag&permitBypass == 0 && generationOf(bits^p.tag) == 0 && bits&countFast != 0 {
 		return
 	}
 	b.lock()
@@ -127,7 +138,8 @@ func (p *Permit) Answered() {
 // freePlace gives the place of a slow start back, if the call has one there.
 func (b *Breaker) freePlace(p *Permit) {
 	if h := b.history; h != nil && h.phase != nil && generationOf(p.tag^b.generation()) == 0 {
-		h.phase.free(p)
+		h.phase.free(*p)
+		p.tag &^= permitPlace
 	}
 }
 
@@ -144,7 +156,7 @@ func (p *Permit) Elapsed() time.Duration {
 // Probe reports whether the call was let through to test a half-open circuit.
 func (p *Permit) Probe() bool { return p.tag&permitProbe != 0 }
 
-func (p *Permit) took(now int64) int64 {
+func (p Permit) took(now int64) int64 {
 	switch {
 	case p.tag&permitTimed == 0:
 		return 0
@@ -276,7 +288,7 @@ func (b *Breaker) settle(p *Permit, v verdict, now int64) (c Call, askTrip bool)
 	b.ended.Add(1)
 	answered, bypasses := p.tag&permitAnswered != 0, p.tag&permitBypass != 0
 	if answered {
-		b.answered.Add(-1)
+		b.at(p.stripe()).answered.Add(-1)
 	}
 	switch {
 	case bypasses && answered:
@@ -289,7 +301,7 @@ func (b *Breaker) settle(p *Permit, v verdict, now int64) (c Call, askTrip bool)
 	if c.Late {
 		b.remember().totals.Late++
 		if v.outcome == Success {
-			b.disproved(p, now)
+			b.disproved(*p, now)
 		}
 		return c, false
 	}
@@ -299,12 +311,10 @@ func (b *Breaker) settle(p *Permit, v verdict, now int64) (c Call, askTrip bool)
 	counts := !bypasses && b.mode != Disabled && b.mode != ForceOpen
 	switch v.outcome {
 	case Success:
-		b.successes++
 		if bypasses {
 			b.history.bypass.good++
 		}
 		if counts && p.tag&permitTimed != 0 {
-			b.pace.turn(now)
 			b.pace.took(took, now)
 		}
 	case Failure:
@@ -326,9 +336,9 @@ func (b *Breaker) settle(p *Permit, v verdict, now int64) (c Call, askTrip bool)
 			probing.end(p.number())
 		}
 	case phase != nil:
-		phase.settle(b, p, c, v, now)
+		phase.settle(b, *p, c, v, now)
 	default:
-		b.settleCounted(p, c, v, now)
+		b.settleCounted(*p, c, v, now)
 	}
 	if b.lookDue(now) && b.mode <= Observe {
 		b.look(now)

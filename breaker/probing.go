@@ -40,7 +40,7 @@ func (b *Breaker) probe(last *opening, at int64) *probing {
 
 func (*probing) state() State   { return HalfOpen }
 func (*probing) share() float64 { return 0 }
-func (*probing) free(*Permit)   {}
+func (*probing) free(Permit)    {}
 
 func (p *probing) admit(b *Breaker, now int64) (uint64, *OpenError) {
 	if len(p.out) >= p.most {
@@ -62,7 +62,7 @@ func (p *probing) end(number uint16) (began int64) {
 	return began
 }
 
-func (p *probing) settle(b *Breaker, permit *Permit, c Call, v verdict, now int64) {
+func (p *probing) settle(b *Breaker, permit Permit, c Call, v verdict, now int64) {
 	began := p.end(permit.number())
 	switch {
 	case c.Outcome == Failure:

@@ -13,7 +13,7 @@ type shedding struct {
 
 func (*shedding) state() State     { return HalfOpen }
 func (s *shedding) share() float64 { return min(s.byRate, s.byHang) }
-func (*shedding) free(*Permit)     {}
+func (*shedding) free(Permit)      {}
 
 func (s *shedding) admit(b *Breaker, now int64) (uint64, *OpenError) {
 	c, _ := b.count(now)
@@ -32,7 +32,7 @@ func (s *shedding) admit(b *Breaker, now int64) (uint64, *OpenError) {
 	return 0, s.err
 }
 
-func (s *shedding) settle(b *Breaker, p *Permit, c Call, v verdict, now int64) {
+func (s *shedding) settle(b *Breaker, p Permit, c Call, v verdict, now int64) {
 	b.settleCounted(p, c, v, now)
 }
 

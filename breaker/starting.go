@@ -62,14 +62,13 @@ func (s *starting) admit(b *Breaker, now int64) (uint64, *OpenError) {
 	return permitPlace, nil
 }
 
-func (s *starting) free(p *Permit) {
+func (s *starting) free(p Permit) {
 	if p.tag&permitPlace != 0 {
-		p.tag &^= permitPlace
 		s.places.free(p.start)
 	}
 }
 
-func (s *starting) settle(b *Breaker, p *Permit, c Call, v verdict, now int64) {
+func (s *starting) settle(b *Breaker, p Permit, c Call, v verdict, now int64) {
 	b.book(c, now)
 	if c.Outcome == Failure {
 		if s.row < loneFailure {

@@ -53,8 +53,12 @@ func (b *Breaker) look(now int64) {
 			}
 		}
 	}
-	if next == never {
+	switch {
+	case next != never:
+	case b.stripes.Load() == nil:
 		next = 0
+	case r.HangAfter > 0: // so that no call has to go over the stripes
+		next = after(now, r.HangAfter/8)
 	}
 	b.nextLook.Store(next)
 	b.judgeWaiting(now)
@@ -66,11 +70,11 @@ type tally struct{ admitted, ended, good uint64 }
 
 func (b *Breaker) tally() tally {
 	h := b.past()
-	good := b.word.bits.Load() & countMask
+	admitted, unfolded, answered := b.sums()
 	return tally{
-		admitted: b.admitted.Load() - h.bypass.admitted,
-		ended:    b.ended.Load() + good + uint64(b.answered.Load()) - h.bypass.ended - h.lateEnds,
-		good:     b.successes + good - h.bypass.good,
+		admitted: admitted - h.bypass.admitted,
+		ended:    b.ended.Load() + unfolded + uint64(answered) - h.bypass.ended - h.lateEnds,
+		good:     b.succeeded(unfolded) - h.bypass.good,
 	}
 }
 

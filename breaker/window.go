@@ -153,7 +153,7 @@ func (b *Breaker) rewindow(old, r *rules, now int64) {
 	}
 	was := b.window
 	b.window = timeWindow{index: r.bucketAt(now)}
-	b.bucketEnd.Store(r.begin(b.window.index + 1))
+	b.setBucketEnd(r.begin(b.window.index + 1))
 	if r.WindowCalls > 0 {
 		calls := newCallWindow(r.WindowCalls)
 		b.remember().calls = calls

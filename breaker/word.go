@@ -1,14 +1,19 @@
 package breaker
 
-import "sync/atomic"
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
 
-// word is all that a call through a closed circuit touches. It is read and changed
-// without the breaker's lock; nothing else of a breaker is.
+// A word is all that a call through a closed circuit touches. It is read and changed
+// without the breaker's lock; except for what this file says, nothing else of a
+// breaker is.
 //
-//	 63          40 39    36 35  32 31     30               0
-//	+--------------+--------+------+------+------------------+
-//	|  generation  |  (0)   | flags| full |  successes       |
-//	+--------------+--------+------+------+------------------+
+//	 63            40 39  36 35    32 31     30                       0
+//	+----------------+------+--------+------+--------------------------+
+//	|   generation   |  0   | flags  | full |        successes         |
+//	+----------------+------+--------+------+--------------------------+
 //
 // What holds at any moment:
 //
@@ -16,15 +21,27 @@ import "sync/atomic"
 //     generation that admitted it, and a success is counted only into a word of
 //     the same generation: a late one cannot be counted where it does not belong.
 //   - A flag is set only while what it allows is all that there is to do. Flags
-//     are set in one place, Breaker.unlock, from what the lock guards. Whoever
+//     are set in one place, Breaker.derive, from what the lock guards. Whoever
 //     begins a generation clears them first, so that all calls come to the lock.
 //   - successes have not been folded into the counts yet. They belong to the
 //     window's newest bucket, which ends at bucketEnd.
-//   - waiting calls = admitted − ended − successes − answered, in all generations.
+//
+// Where many cores call one peer they would write to one cache line in turn. So once
+// writes have met manyConflicts times, a breaker gets more words, its stripes, each
+// with a cache line of its own, and every core uses mostly one of them:
+//
+//	words ─┬─ word            all calls; once striped, those that come to the lock
+//	       └─ stripes ─┬─ word  calls without the lock
+//	                   ├─ word
+//	                   …      no more than cores
+//
+// The same invariants hold for each word. A permit ends at the word that admitted it.
+// A new generation begins at the first word, whose spread flag goes with it, then at
+// each stripe: until then a stripe still counts for the old one, and what it has counted
+// is folded into that. Sums are taken over all words, under the lock.
 type word struct {
 	bits      atomic.Uint64
 	admitted  atomic.Uint64 // calls let through, ever
-	ended     atomic.Uint64 // calls ended, ever, except the successes still in bits
 	answered  atomic.Int64  // calls answered and not ended
 	bucketEnd atomic.Int64
 }
@@ -33,6 +50,7 @@ const (
 	admitFast = 1 << (32 + iota) // Allow needs no lock
 	admitTime                    // … except that each call is timed
 	countFast                    // a success needs no lock
+	spread                       // Allow goes on at a stripe
 
 	flagMask        = 0xF << 32
 	countFull       = 1 << 31 // too many to count: fold them
@@ -41,71 +59,184 @@ const (
 )
 
 // lookEvery is how often a busy circuit looks at the clock when it admits: one
-// call in so many is timed, and looks for calls that hang.
+// call in 16 is timed, and looks for calls that hang.
 const lookEvery = 16
 
 // generationOf returns the generation in its place, as Permit.tag holds it.
 func generationOf(bits uint64) uint64 { return bits &^ (1<<generationShift - 1) }
 
-// generation returns the present one.
-func (w *word) generation() uint64 { return generationOf(w.bits.Load()) }
-
 // count books a success without the lock. It fails if there is more to do, or if
-// the generation that admitted the call has passed.
-func (w *word) count(tag uint64, now int64) bool {
+// the generation that admitted the call has passed. It reports whether it met another
+// core's write.
+func (w *word) count(tag uint64, now int64) (ok, met bool) {
 	for {
 		bits := w.bits.Load()
 		if generationOf(bits^tag) != 0 || bits&(countFast|countFull) != countFast || now >= w.bucketEnd.Load() {
-			return false
+			return false, met
 		}
 		if w.bits.CompareAndSwap(bits, bits+1) {
-			return true
+			return true, met
+		}
+		met = true
+	}
+}
+
+// change replaces generation and flags, and returns the successes that it takes out.
+func (w *word) change(to func(bits uint64) uint64) (successes uint64) {
+	for {
+		bits := w.bits.Load()
+		if w.bits.CompareAndSwap(bits, to(bits)) {
+			return bits & countMask
 		}
 	}
 }
+
+// words are all words of a breaker.
+type words struct {
+	word
+	ended   atomic.Uint64 // calls ended, ever, except the successes that are still in a word
+	stripes atomic.Pointer[stripes]
+}
+
+// stripes are more words, as many as a power of two.
+type stripes struct {
+	words []stripe
+	flags uint64 // that all of them have; guarded by Breaker.mu
+}
+
+type stripe struct {
+	word
+	rejected atomic.Uint64
+	_        [128 - 40]byte // two cache lines, which some processors fetch together
+}
+
+// manyConflicts is how often the writes of cores must meet for a breaker to be striped.
+const manyConflicts = 16
+
+// maxStripes bounds them: a permit has eight bits to say which.
+const maxStripes = 128
+
+// divide gives the breaker stripes. The lock is held.
+func (w *words) divide() {
+	if w.stripes.Load() != nil {
+		return
+	}
+	n := 2
+	for n < runtime.GOMAXPROCS(0) && n < maxStripes {
+		n *= 2
+	}
+	s := &stripes{words: make([]stripe, n)}
+	for i := range s.words {
+		s.words[i].bits.Store(w.generation())
+		s.words[i].bucketEnd.Store(w.bucketEnd.Load())
+	}
+	w.stripes.Store(s)
+}
+
+// tokens spread calls over stripes: a sync.Pool keeps one for each core, mostly.
+var (
+	tokens    = sync.Pool{New: func() any { t := lastToken.Add(1); return &t }}
+	lastToken atomic.Uint32
+)
+
+// own returns the stripe for this core, and its number from 1 on.
+func (s *stripes) own() (w *stripe, number uint64) {
+	t := tokens.Get().(*uint32)
+	i := uint64(*t) & uint64(len(s.words)-1)
+	tokens.Put(t)
+	return &s.words[i], i + 1
+}
+
+// at returns the word with a number that own gave, or the first word for 0.
+func (w *words) at(number uint64) *word {
+	if number == 0 {
+		return &w.word
+	}
+	return &w.stripes.Load().words[number-1].word
+}
+
+// each calls yield for every word.
+func (w *words) each(yield func(*word)) {
+	yield(&w.word)
+	if s := w.stripes.Load(); s != nil {
+		for i := range s.words {
+			yield(&s.words[i].word)
+		}
+	}
+}
+
+// generation returns the present one. The lock is held.
+func (w *words) generation() uint64 { return generationOf(w.bits.Load()) }
 
 // waiting returns how many calls are neither answered nor ended.
-func (w *word) waiting() int {
-	ended := w.ended.Load() + w.bits.Load()&countMask
-	return int(int64(w.admitted.Load()-ended) - w.answered.Load())
+func (w *words) waiting() int {
+	waiting := -int64(w.ended.Load())
+	w.each(func(w *word) {
+		waiting += int64(w.admitted.Load()) - int64(w.bits.Load()&countMask) - w.answered.Load()
+	})
+	return int(waiting)
 }
 
-// takeSuccesses returns the successes since it was last called. The lock is held.
-func (w *word) takeSuccesses() uint64 {
-	for {
-		bits := w.bits.Load()
-		n := bits & countMask
-		if n == 0 {
-			return 0
-		}
-		w.ended.Add(n) // first, so that waiting never shows too many
-		if w.bits.CompareAndSwap(bits, bits&^countMask) {
-			return n
-		}
-		w.ended.Add(-n)
-	}
+// sums returns how many calls were admitted and succeeded without being folded, and
+// how many are answered and not ended.
+func (w *words) sums() (admitted, unfolded uint64, answered int64) {
+	w.each(func(w *word) {
+		admitted += w.admitted.Load()
+		unfolded += w.bits.Load() & countMask
+		answered += w.answered.Load()
+	})
+	return admitted, unfolded, answered
 }
 
-// nextGeneration begins one, with no flags. Successes must have been taken; it
-// returns those that came meanwhile. The lock is held.
-func (w *word) nextGeneration() (successes uint64) {
-	for {
-		bits := w.bits.Load()
-		next := generationOf(bits) + 1<<generationShift
-		if w.bits.CompareAndSwap(bits, next) {
-			n := bits & countMask
-			w.ended.Add(n)
-			return n
+// takeSuccesses folds what the words have counted. The lock is held.
+func (w *words) takeSuccesses() (n uint64) {
+	w.each(func(w *word) {
+		if w.bits.Load()&countMask != 0 {
+			n += w.change(func(bits uint64) uint64 { return bits &^ countMask })
 		}
-	}
+	})
+	w.ended.Add(n)
+	return n
 }
 
-// setFlags sets the flags to these. The lock is held.
-func (w *word) setFlags(flags uint64) {
-	for {
-		bits := w.bits.Load()
-		if bits&flagMask == flags || w.bits.CompareAndSwap(bits, bits&^flagMask|flags) {
-			return
+// nextGeneration begins one in all words, with no flags. It folds what the last
+// generation has counted. The lock is held.
+func (w *words) nextGeneration() (n uint64) {
+	next := w.generation() + 1<<generationShift
+	w.each(func(w *word) { n += w.change(func(uint64) uint64 { return next }) })
+	w.ended.Add(n)
+	if s := w.stripes.Load(); s != nil {
+		s.flags = 0
+	}
+	return n
+}
+
+// setFlags sets the flags of all words to these. The lock is held.
+func (w *words) setFlags(flags uint64) {
+	set := func(w *word, flags uint64) {
+		for bits := w.bits.Load(); bits&flagMask != flags; bits = w.bits.Load() {
+			if w.bits.CompareAndSwap(bits, bits&^flagMask|flags) {
+				return
+			}
 		}
 	}
+	first := flags
+	if s := w.stripes.Load(); s != nil {
+		if flags&admitFast != 0 {
+			first = flags&^(admitFast|admitTime) | spread
+		}
+		if s.flags != flags {
+			for i := range s.words {
+				set(&s.words[i].word, flags)
+			}
+			s.flags = flags
+		}
+	}
+	set(&w.word, first)
+}
+
+// setBucketEnd says when the newest bucket ends. The lock is held, and successes were
+// taken.
+func (w *words) setBucketEnd(t int64) {
+	w.each(func(w *word) { w.bucketEnd.Store(t) })
 }

@@ -1,0 +1,5 @@
+//go:build httpbreaker_striped
+
+package breaker
+
+const alwaysStriped = true
