@@ -103,6 +103,9 @@ func (b *Breaker) derive() {
 		if !b.pace.busy() || r.SlowCall > 0 || h.run.length > 0 {
 			flags |= admitTime
 		}
+		if b.pace.rush() {
+			flags |= rush
+		}
 	}
 	if b.mode <= Observe && h.phase == nil && !observed && h.run.length == 0 && h.calls == nil {
 		flags |= countFast
@@ -135,13 +138,13 @@ func (b *Breaker) Allow(ctx context.Context) (Permit, error) {
 		w, bits, tag = &own.word, own.bits.Load(), number<<permitStripeShift
 	}
 	if bits&(admitFast|admitTime) == admitFast {
-		if w.admitted.Add(1)%lookEvery != 0 {
+		if !looks(bits, w.admitted.Add(1)) {
 			return Permit{b: b, tag: generationOf(bits) | tag}, nil
 		}
 		w.admitted.Add(^uint64(0)) // this one looks at the clock
 	}
 	if bits&admitFast != 0 {
-		if p, ok := b.admitTimed(w, generationOf(bits)|tag); ok {
+		if p, ok := b.admitTimed(w, bits, tag); ok {
 			return p, nil
 		}
 	} else if o := b.gate.Load(); o != nil && o.rejects(b) {
@@ -152,16 +155,16 @@ func (b *Breaker) Allow(ctx context.Context) (Permit, error) {
 
 // admitTimed admits a call that is timed, unless there is something to be done
 // under the lock first.
-func (b *Breaker) admitTimed(w *word, tag uint64) (p Permit, ok bool) {
+func (b *Breaker) admitTimed(w *word, bits, tag uint64) (p Permit, ok bool) {
 	now := b.shared.now()
 	if b.lookDue(now) {
 		return Permit{}, false
 	}
-	if w.admitted.Add(1)%lookEvery == 0 && b.pace.mark(now) {
+	if looks(bits, w.admitted.Add(1)) && b.pace.mark(now) {
 		b.lock()
 		b.unlock() // which derives the flags anew
 	}
-	return Permit{b: b, start: now, tag: tag | permitTimed}, true
+	return Permit{b: b, start: now, tag: generationOf(bits) | tag | permitTimed}, true
 }
 
 // reject counts a rejection and tells the observers.
@@ -257,7 +260,7 @@ func (b *Breaker) decide(now int64) (Permit, *OpenError) {
 // admit makes a permit. One that bypasses was rejected and is let through under
 // Observe: it counts nowhere except in the totals.
 func (b *Breaker) admit(now int64, flags uint64) Permit {
-	if b.admitted.Add(1)%lookEvery == 0 {
+	if looks(b.bits.Load(), b.admitted.Add(1)) {
 		b.pace.mark(now)
 	}
 	if flags != 0 {

@@ -10,14 +10,19 @@ import (
 type pace struct {
 	marked  atomic.Int64  // when the number of admitted calls was a multiple of lookEvery last
 	slowest atomic.Uint64 // the period, the slowest good answer of the period before, and of this one
-	state   atomic.Uint32 // whether it is busy, and above that conflicts
+	state   atomic.Uint32 // whether it is busy or in a rush, and above that conflicts
 }
 
 const (
-	// A circuit is busy if lookEvery calls come in less than this. Else each call is
-	// timed, so that slow peers are known as slow.
+	// A circuit is busy if lookEvery calls come in less than busySpan; else each call
+	// is timed, so that slow peers are known as slow. If they come in less than
+	// rushSpan, one in rushEvery is timed.
 	busySpan = int64(500 * time.Millisecond)
-	busyBit  = 1
+	rushSpan = int64(8 * time.Millisecond)
+
+	busyBit      = 1
+	rushBit      = 2
+	conflictUnit = 4
 
 	periodBits = 36 // a period is 69 s
 	unitBits   = 20 // a unit is 1.05 ms
@@ -27,33 +32,45 @@ const (
 
 func (p *pace) busy() bool { return p.state.Load()&busyBit != 0 }
 
-// mark is called for each call in lookEvery. It reports whether busy has changed.
+func (p *pace) rush() bool { return p.state.Load()&rushBit != 0 }
+
+// mark is called for each call that is due to be timed. It reports whether the pace
+// has changed.
 func (p *pace) mark(now int64) (changed bool) {
-	return p.setBusy(now-p.marked.Swap(now) < busySpan)
+	span, was := now-p.marked.Swap(now), p.state.Load()
+	if was&rushBit != 0 {
+		span /= rushEvery / lookEvery
+	}
+	var is uint32
+	if span < busySpan {
+		is |= busyBit
+	}
+	if span < rushSpan {
+		is |= rushBit
+	}
+	return p.become(was, is)
 }
 
-func (p *pace) setBusy(busy bool) (changed bool) {
-	if p.busy() == busy {
+func (p *pace) become(was, is uint32) (changed bool) {
+	const bits = busyBit | rushBit
+	if was&bits == is {
 		return false
 	}
-	if busy {
-		p.state.Or(busyBit)
-	} else {
-		p.state.And(^uint32(busyBit))
-	}
+	p.state.And(^uint32(bits))
+	p.state.Or(is)
 	return true
 }
 
 // rest takes note that calls have become rare.
 func (p *pace) rest(now int64) {
-	if p.busy() && now-p.marked.Load() > busySpan {
-		p.setBusy(false)
+	if was := p.state.Load(); was&busyBit != 0 && now-p.marked.Load() > busySpan {
+		p.become(was, 0)
 	}
 }
 
 // conflict counts writes of two cores that met, and reports whether there were many.
 func (p *pace) conflict() (many bool) {
-	return p.state.Add(busyBit<<1)>>1 >= manyConflicts
+	return p.state.Add(conflictUnit)/conflictUnit >= manyConflicts
 }
 
 // took notes how long a good answer took.

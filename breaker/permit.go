@@ -38,6 +38,9 @@ const (
 
 	permitNumberShift = 16 // to 31
 	permitStripeShift = 32 // to 39
+
+	// With none of these, a success has only to be counted in the first word.
+	permitPlainMask = permitTimed | permitAnswered | 0xFF<<permitStripeShift
 )
 
 // stripe returns the number of the word that admitted the call.
@@ -47,8 +50,14 @@ func (p Permit) number() uint16 { return uint16(p.tag >> permitNumberShift) }
 
 // Done ends the call with its outcome.
 func (p *Permit) Done(o Outcome) {
-	if o == Success && p.tag&permitSlow == 0 && p.b != nil && p.succeed() {
-		return
+	if b := p.b; b != nil && o == Success && p.tag&permitSlow == 0 {
+		if p.tag&permitPlainMask == 0 && b.word.count(p.tag, b.shared.now()) == counted {
+			p.b = nil
+			return
+		}
+		if p.succeed() {
+			return
+		}
 	}
 	p.end(verdict{outcome: o})
 }
@@ -65,12 +74,12 @@ func (p *Permit) succeed() bool {
 		b.pace.took(took, now)
 	}
 	w := b.at(p.stripe())
-	ok, met := w.count(p.tag, now)
-	if met {
-		b.conflict()
-	}
-	if !ok {
+	switch w.count(p.tag, now) {
+	case refused:
 		return false
+	case conflicted:
+		b.conflict()
+		return false // the lock counts it this time
 	}
 	if p.tag&permitAnswered != 0 {
 		w.answered.Add(-1)

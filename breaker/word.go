@@ -10,7 +10,7 @@ import (
 // without the breaker's lock; except for what this file says, nothing else of a
 // breaker is.
 //
-//	 63            40 39  36 35    32 31     30                       0
+//	 63            40 39  37 36    32 31     30                       0
 //	+----------------+------+--------+------+--------------------------+
 //	|   generation   |  0   | flags  | full |        successes         |
 //	+----------------+------+--------+------+--------------------------+
@@ -51,34 +51,46 @@ const (
 	admitTime                    // … except that each call is timed
 	countFast                    // a success needs no lock
 	spread                       // Allow goes on at a stripe
+	rush                         // one call in rushEvery is timed, not one in lookEvery
 
-	flagMask        = 0xF << 32
+	flagMask        = 0x1F << 32
 	countFull       = 1 << 31 // too many to count: fold them
 	countMask       = 1<<32 - 1
 	generationShift = 40
 )
 
 // lookEvery is how often a busy circuit looks at the clock when it admits: one
-// call in 16 is timed, and looks for calls that hang.
-const lookEvery = 16
+// call in 16 is timed, and looks for calls that hang. In a rush, one in 128 is enough.
+const (
+	lookEvery = 16
+	rushEvery = 128
+)
+
+// looks reports whether the call that is admitted as number n has to look at the clock.
+func looks(bits, n uint64) bool {
+	return n%lookEvery == 0 && (bits&rush == 0 || n%rushEvery == 0)
+}
 
 // generationOf returns the generation in its place, as Permit.tag holds it.
 func generationOf(bits uint64) uint64 { return bits &^ (1<<generationShift - 1) }
 
-// count books a success without the lock. It fails if there is more to do, or if
-// the generation that admitted the call has passed. It reports whether it met another
-// core's write.
-func (w *word) count(tag uint64, now int64) (ok, met bool) {
-	for {
-		bits := w.bits.Load()
-		if generationOf(bits^tag) != 0 || bits&(countFast|countFull) != countFast || now >= w.bucketEnd.Load() {
-			return false, met
-		}
-		if w.bits.CompareAndSwap(bits, bits+1) {
-			return true, met
-		}
-		met = true
+// How word.count can end.
+const (
+	counted    = iota
+	refused    // there is more to do, or the generation that admitted the call has passed
+	conflicted // another core has written to the word meanwhile
+)
+
+// count books a success without the lock.
+func (w *word) count(tag uint64, now int64) int {
+	bits := w.bits.Load()
+	if generationOf(bits^tag) != 0 || bits&(countFast|countFull) != countFast || now >= w.bucketEnd.Load() {
+		return refused
 	}
+	if w.bits.CompareAndSwap(bits, bits+1) {
+		return counted
+	}
+	return conflicted
 }
 
 // change replaces generation and flags, and returns the successes that it takes out.
