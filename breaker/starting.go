@@ -11,17 +11,19 @@ import (
 type starting struct {
 	err    *OpenError
 	limit  float64
-	gentle bool // it has failed lately: the bound grows by one a round, not one a call
-	held   bool // a call was rejected since the bound grew
-	good   int  // successes since a call was rejected
-	row    int  // successes since the last failure
-	failed int  // failures since the last success
+	gentle bool  // it has failed lately: the bound grows by one a round, not one a call
+	held   bool  // a call was rejected since the bound grew
+	heldAt int64 // when that was last, or when the slow start began
+	good   int   // successes since a call was rejected
+	row    int   // successes since the last failure
+	failed int   // failures since the last success
 	places places
 }
 
 const (
-	enoughGood   = 50 // successes with nothing rejected between them end a slow start
-	loneFailure  = 20 // successes before a failure that is taken for a chance
+	enoughGood   = 50 // successes with nothing rejected between them, over calmSpan, end a slow start
+	calmSpan     = int64(1 * time.Second)
+	loneFailure  = 10 // successes before a failure that is taken for a chance
 	enoughFailed = 5  // failures in a row end it as well
 	quietRate    = 1  // calls a second, below which nobody is held back
 )
@@ -34,7 +36,8 @@ func (b *Breaker) start(at int64, origin Origin, took time.Duration, reason stri
 		b.close(at, origin, reason)
 		return
 	}
-	s := &starting{limit: max(min(float64(r.SlowStart), max(2, demand/10)), float64(b.history.outage.usual))}
+	s := &starting{limit: max(min(float64(r.SlowStart), max(2, demand/10)), 1.25*float64(b.history.outage.usual))}
+	s.heldAt = at
 	s.places.step = max(1, int64(r.ProbeTimeout)/placeSteps)
 	reason += "; slow start"
 	b.move(s, at, origin, reason, true)
@@ -55,7 +58,7 @@ func (s *starting) share() float64 {
 func (s *starting) admit(b *Breaker, now int64) (uint64, *OpenError) {
 	s.places.expire(now)
 	if float64(s.places.taken()) >= s.limit {
-		s.held, s.good = true, 0
+		s.held, s.good, s.heldAt = true, 0, now
 		return 0, s.err
 	}
 	s.places.take(now)
@@ -99,7 +102,7 @@ func (s *starting) settle(b *Breaker, p Permit, c Call, v verdict, now int64) {
 			s.limit++
 		}
 	}
-	if s.good >= enoughGood {
+	if s.good >= enoughGood && now-s.heldAt >= calmSpan {
 		b.move(nil, now, ByProbe, fmt.Sprintf("%d calls succeeded with none rejected", s.good), false)
 		b.settleDown()
 	}

@@ -193,7 +193,7 @@ func (h hang) share() float64 {
 		return 1
 	}
 	odds := h.good / (1 - h.good)
-	return odds * odds
+	return math.Pow(odds, 2.2)
 }
 
 // overdueSteps is how many steps of time SlowCall has.
