@@ -185,12 +185,9 @@ func (b *Breaker) Hold(generation uint64, d time.Duration, reason string) bool {
 	case !open:
 		return false
 	default:
+		h.outage.fleet = true
 		b.openUntil(now, max(o.until, after(now, d)), h.origin, h.reason)
 	}
-	h.outage.fleet = true
-	e := *h.phase.(*opening).err
-	e.Fleet = true
-	h.phase.(*opening).err = &e
 	return true
 }
 

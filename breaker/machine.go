@@ -87,7 +87,7 @@ func (b *Breaker) move(to phase, at int64, origin Origin, reason string, anew bo
 	before, counts := b.effective(), b.countsNow(at)
 	h := b.remember()
 	if h.phase == nil && to != nil {
-		h.outage = &outage{began: at, cause: reason, usual: h.hang.usual()}
+		h.outage = &outage{began: at, cause: reason, usual: h.hang.usual(), fleet: origin == ByFleet}
 	}
 	h.phase, h.origin, h.reason = to, origin, reason
 	if anew {
