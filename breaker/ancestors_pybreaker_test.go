@@ -13,9 +13,9 @@ import (
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
 )
 
-// The scenarios of pybreaker (PB) and of the article (AR); see ancestors_test.go.
+// The scenarios of pybreaker and of the article; see ancestors_test.go.
 
-func TestPB03_OpensWhenTheThresholdIsReached(t *testing.T) {
+func TestOpensWhenTheThresholdIsReached(t *testing.T) {
 	inBubble(t, runRule, func(r rig) {
 		r.fail(2)
 		r.want(breaker.Closed)
@@ -24,7 +24,7 @@ func TestPB03_OpensWhenTheThresholdIsReached(t *testing.T) {
 	})
 }
 
-func TestPB02_SuccessEndsTheRun(t *testing.T) {
+func TestSuccessEndsTheRun(t *testing.T) {
 	inBubble(t, runRule, func(r rig) {
 		r.fail(2)
 		r.succeed(1)
@@ -36,7 +36,7 @@ func TestPB02_SuccessEndsTheRun(t *testing.T) {
 	})
 }
 
-func TestPB06_RejectedCallsChangeNothing(t *testing.T) {
+func TestRejectedCallsChangeNothing(t *testing.T) {
 	inBubble(t, runRule, func(r rig) {
 		r.fail(3)
 		before := r.b.Snapshot()
@@ -51,7 +51,7 @@ func TestPB06_RejectedCallsChangeNothing(t *testing.T) {
 	})
 }
 
-func TestPB09_TheCallThatFindsTheTimeOverIsTheProbe(t *testing.T) {
+func TestTheCallThatFindsTheTimeOverIsTheProbe(t *testing.T) {
 	inBubble(t, runRule, func(r rig) {
 		r.fail(3)
 		time.Sleep(10 * time.Second)
@@ -64,7 +64,7 @@ func TestPB09_TheCallThatFindsTheTimeOverIsTheProbe(t *testing.T) {
 	})
 }
 
-func TestPB11_PB12_SeveralProbesMustSucceedInARow(t *testing.T) {
+func TestSeveralProbesMustSucceedInARow(t *testing.T) {
 	inBubble(t, with(runRule, func(c *breaker.Config) { c.ProbeSuccesses = 3 }), func(r rig) {
 		r.fail(3)
 		time.Sleep(10 * time.Second)
@@ -80,7 +80,7 @@ func TestPB11_PB12_SeveralProbesMustSucceedInARow(t *testing.T) {
 	})
 }
 
-func TestPB15_RulesChangeInUse(t *testing.T) {
+func TestRulesChangeInUse(t *testing.T) {
 	inBubble(t, with(runRule, func(c *breaker.Config) { c.ConsecutiveFailures = 5 }), func(r rig) {
 		r.fail(2)
 		if err := r.b.Update(with(runRule, func(c *breaker.Config) { c.ConsecutiveFailures = 2 })); err != nil {
@@ -96,7 +96,7 @@ func TestPB15_RulesChangeInUse(t *testing.T) {
 	})
 }
 
-func TestPB19_CallWithinACall(t *testing.T) {
+func TestACallMayMakeAnother(t *testing.T) {
 	inBubble(t, runRule, func(r rig) {
 		v, err := breaker.Do(r.Context(), r.b, func(ctx context.Context) (int, error) {
 			return breaker.Do(ctx, r.b, func(context.Context) (int, error) { return 7, nil })
@@ -107,7 +107,7 @@ func TestPB19_CallWithinACall(t *testing.T) {
 	})
 }
 
-func TestPB28_OrderOfEvents(t *testing.T) {
+func TestEventsComeInAFixedOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []string
 		b := breaker.New("peer", runRule, breaker.Hooks{
@@ -131,13 +131,13 @@ func TestPB28_OrderOfEvents(t *testing.T) {
 	})
 }
 
-func TestPB31_CreationIsNoTransition(t *testing.T) {
+func TestCreationIsNoTransition(t *testing.T) {
 	for _, mode := range []breaker.Mode{breaker.Enforce, breaker.Observe, breaker.ForceOpen, breaker.Disabled} {
 		inBubble(t, breaker.Config{Mode: mode}, func(r rig) { r.wantSeen() })
 	}
 }
 
-func TestPB37_ProbeThatIsNeverEnded(t *testing.T) {
+func TestProbeThatIsNeverEndedHasFailed(t *testing.T) {
 	inBubble(t, runRule, func(r rig) {
 		r.fail(3)
 		time.Sleep(10 * time.Second)
@@ -154,7 +154,7 @@ func TestPB37_ProbeThatIsNeverEnded(t *testing.T) {
 	})
 }
 
-func TestPB40_CallsRunSideBySide(t *testing.T) {
+func TestCallsRunSideBySide(t *testing.T) {
 	inBubble(t, breaker.Config{}, func(r rig) {
 		var calls sync.WaitGroup
 		for range 5 {
@@ -172,7 +172,7 @@ func TestPB40_CallsRunSideBySide(t *testing.T) {
 	})
 }
 
-func TestAR03_TwoProbesClose(t *testing.T) {
+func TestTwoProbesClose(t *testing.T) {
 	cfg := with(countRule, func(c *breaker.Config) { c.Failures, c.OpenFor, c.ProbeSuccesses = 5, 30*time.Second, 2 })
 	inBubble(t, cfg, func(r rig) {
 		r.fail(5)
@@ -189,8 +189,8 @@ func TestAR03_TwoProbesClose(t *testing.T) {
 	})
 }
 
-// A run of failures that is long in calls but short in time is one event.
-func TestAR05_RateAndNotCount(t *testing.T) {
+// What counts is the rate, however many failures there are.
+func TestFewFailuresAmongManyCallsDoNotOpen(t *testing.T) {
 	inBubble(t, breaker.Config{}, func(r rig) {
 		for range 5 {
 			r.succeed(200)
@@ -201,7 +201,7 @@ func TestAR05_RateAndNotCount(t *testing.T) {
 	})
 }
 
-func TestAR06_RushAtAHalfOpenCircuit(t *testing.T) {
+func TestOneOfARushIsTheProbe(t *testing.T) {
 	inBubble(t, runRule, func(r rig) {
 		r.fail(3)
 		time.Sleep(10 * time.Second)
@@ -229,7 +229,7 @@ func TestAR06_RushAtAHalfOpenCircuit(t *testing.T) {
 	})
 }
 
-func TestAR08_OldFailuresLeaveTheWindow(t *testing.T) {
+func TestOldFailuresLeaveTheWindow(t *testing.T) {
 	cfg := with(countRule, func(c *breaker.Config) { c.Failures = 5 })
 	inBubble(t, cfg, func(r rig) {
 		for i := range 20 {
@@ -242,8 +242,8 @@ func TestAR08_OldFailuresLeaveTheWindow(t *testing.T) {
 	})
 }
 
-func TestAR09_SlowCallsOpen(t *testing.T) {
-	cfg := breaker.Config{SlowCall: time.Second, SlowRate: 0.5, ConsecutiveFailures: -1, FailureRate: -1, MinCalls: 10}
+func TestSlowCallsOpen(t *testing.T) {
+	cfg := with(plain, func(c *breaker.Config) { c.SlowCall, c.MinCalls = time.Second, 10 })
 	inBubble(t, cfg, func(r rig) {
 		for range 9 {
 			p := r.admit()
@@ -258,8 +258,8 @@ func TestAR09_SlowCallsOpen(t *testing.T) {
 	})
 }
 
-func TestAR13_RateNeedsItsMinimum(t *testing.T) {
-	cfg := breaker.Config{WindowCalls: 10, MinCalls: 5, ConsecutiveFailures: -1}
+func TestRateNeedsItsMinimum(t *testing.T) {
+	cfg := with(plain, func(c *breaker.Config) { c.WindowCalls, c.MinCalls, c.FailureRate = 10, 5, 0.5 })
 	inBubble(t, cfg, func(r rig) {
 		r.fail(4)
 		r.want(breaker.Closed)
@@ -268,7 +268,7 @@ func TestAR13_RateNeedsItsMinimum(t *testing.T) {
 	})
 }
 
-func TestAR14_MemoryDoesNotGrowWithCalls(t *testing.T) {
+func TestMemoryDoesNotGrowWithCalls(t *testing.T) {
 	b := breaker.New("peer", breaker.Config{Window: time.Hour})
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -288,7 +288,7 @@ func TestAR14_MemoryDoesNotGrowWithCalls(t *testing.T) {
 	runtime.KeepAlive(b)
 }
 
-func TestAR21_TheArticlesTest(t *testing.T) {
+func TestOpensRejectsAndClosesAgain(t *testing.T) {
 	cfg := with(countRule, func(c *breaker.Config) { c.Failures, c.OpenFor = 2, 100*time.Millisecond })
 	inBubble(t, cfg, func(r rig) {
 		r.fail(2)

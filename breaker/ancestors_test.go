@@ -12,12 +12,12 @@ import (
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
 )
 
-// The tests of this file play scenarios of two Python libraries, python-circuit
-// (PC) and pybreaker (PB), and of an article about them (AR): what they do well
-// is done likewise, and where they go wrong the better thing is shown. The
+// The tests of this file and of ancestors_pybreaker_test.go play scenarios of two
+// Python libraries, python-circuit and pybreaker, and of an article about them: what
+// they do well is done likewise, and where they go wrong the better thing is shown. The
 // settings that reproduce them are tested in comingfrom_test.go.
 
-func TestPC02_TrippingCallGetsItsOwnResult(t *testing.T) {
+func TestTrippingCallGetsItsOwnResult(t *testing.T) {
 	inBubble(t, runRule, func(r rig) {
 		for range 3 {
 			_, err := breaker.Do(r.Context(), r.b, func(context.Context) (int, error) { return 0, errBroken })
@@ -36,7 +36,7 @@ func TestPC02_TrippingCallGetsItsOwnResult(t *testing.T) {
 	})
 }
 
-func TestPC05_SuccessesDiluteFailures(t *testing.T) {
+func TestSuccessesDiluteFailures(t *testing.T) {
 	inBubble(t, breaker.Config{Window: time.Minute}, func(r rig) {
 		r.fail(3)
 		r.succeed(1000)
@@ -46,7 +46,7 @@ func TestPC05_SuccessesDiluteFailures(t *testing.T) {
 	})
 }
 
-func TestPC06_InfrequentFailuresDoNotOpen(t *testing.T) {
+func TestInfrequentFailuresDoNotOpen(t *testing.T) {
 	inBubble(t, countRule, func(r rig) {
 		for i := range 10 {
 			r.failAt(time.Duration(i) * 30 * time.Second)
@@ -55,7 +55,7 @@ func TestPC06_InfrequentFailuresDoNotOpen(t *testing.T) {
 	})
 }
 
-func TestPC07_OpenUntilTheExactMoment(t *testing.T) {
+func TestOpenUntilTheExactMoment(t *testing.T) {
 	inBubble(t, countRule, func(r rig) {
 		r.fail(3)
 		r.sleepUntil(10*time.Second - 1)
@@ -67,7 +67,7 @@ func TestPC07_OpenUntilTheExactMoment(t *testing.T) {
 	})
 }
 
-func TestPC08_NoTransitionWithoutACall(t *testing.T) {
+func TestNoTransitionWithoutACall(t *testing.T) {
 	inBubble(t, countRule, func(r rig) {
 		r.fail(3)
 		time.Sleep(time.Hour)
@@ -78,7 +78,7 @@ func TestPC08_NoTransitionWithoutACall(t *testing.T) {
 	})
 }
 
-func TestPC10_HalfOpenLimitsItsProbes(t *testing.T) {
+func TestHalfOpenLimitsItsProbes(t *testing.T) {
 	for _, probes := range []int{0, 1, 3} {
 		inBubble(t, with(countRule, func(c *breaker.Config) { c.Probes = probes }), func(r rig) {
 			r.fail(3)
@@ -94,7 +94,7 @@ func TestPC10_HalfOpenLimitsItsProbes(t *testing.T) {
 	}
 }
 
-func TestPC11_ClosingForgetsTheFailures(t *testing.T) {
+func TestClosingForgetsTheFailures(t *testing.T) {
 	inBubble(t, countRule, func(r rig) {
 		r.fail(3)
 		time.Sleep(10 * time.Second)
@@ -109,7 +109,7 @@ func TestPC11_ClosingForgetsTheFailures(t *testing.T) {
 
 // A failed probe reopens whatever the window holds, also when the backoff has
 // become longer than the window.
-func TestPC12_PC14_FailedProbeAlwaysReopens(t *testing.T) {
+func TestFailedProbeAlwaysReopens(t *testing.T) {
 	for _, window := range []time.Duration{10 * time.Second, time.Minute} {
 		for _, openFor := range []time.Duration{time.Second, 10 * time.Second, 30 * time.Second} {
 			cfg := with(countRule, func(c *breaker.Config) { c.Window, c.OpenFor, c.MaxOpenFor = window, openFor, 300*time.Second })
@@ -126,7 +126,7 @@ func TestPC12_PC14_FailedProbeAlwaysReopens(t *testing.T) {
 	}
 }
 
-func TestPC13_OpenTimeDoublesUpToTheCap(t *testing.T) {
+func TestOpenTimeDoublesUpToTheCap(t *testing.T) {
 	inBubble(t, countRule, func(r rig) {
 		r.fail(3)
 		for i := range 100 {
@@ -147,7 +147,7 @@ func TestPC13_OpenTimeDoublesUpToTheCap(t *testing.T) {
 
 // The open time is drawn once for each opening: how often the circuit is asked
 // changes nothing.
-func TestPC15_JitterIsDrawnOnce(t *testing.T) {
+func TestJitterIsDrawnOnce(t *testing.T) {
 	const openings = 200
 	for _, every := range []time.Duration{time.Second, time.Millisecond} {
 		inBubble(t, with(runRule, func(c *breaker.Config) { c.Jitter, c.ConsecutiveFailures = 0.2, 1 }), func(r rig) {
@@ -179,7 +179,7 @@ func TestPC15_JitterIsDrawnOnce(t *testing.T) {
 	}
 }
 
-func TestPC17_PB22_IgnoredProbeFreesItsSlotAndDecidesNothing(t *testing.T) {
+func TestIgnoredProbeFreesItsSlotAndDecidesNothing(t *testing.T) {
 	inBubble(t, with(countRule, func(c *breaker.Config) { c.ProbeSuccesses = 2 }), func(r rig) {
 		r.fail(3)
 		time.Sleep(10 * time.Second)
@@ -193,7 +193,7 @@ func TestPC17_PB22_IgnoredProbeFreesItsSlotAndDecidesNothing(t *testing.T) {
 	})
 }
 
-func TestPC17_IgnoredCallsTouchNothing(t *testing.T) {
+func TestIgnoredCallsTouchNothing(t *testing.T) {
 	inBubble(t, runRule, func(r rig) {
 		r.fail(2)
 		before := r.b.Snapshot().Counts
@@ -206,7 +206,7 @@ func TestPC17_IgnoredCallsTouchNothing(t *testing.T) {
 	})
 }
 
-func TestPC19_PB20_CallersOwnCancellationIsIgnored(t *testing.T) {
+func TestCallersOwnCancellationIsIgnored(t *testing.T) {
 	inBubble(t, runRule, func(r rig) {
 		for range 20 {
 			ctx, cancel := context.WithCancel(r.Context())
@@ -225,7 +225,7 @@ func TestPC19_PB20_CallersOwnCancellationIsIgnored(t *testing.T) {
 	})
 }
 
-func TestPC22_KeysAreIndependent(t *testing.T) {
+func TestKeysAreIndependent(t *testing.T) {
 	set := breaker.NewSet(breaker.Options{Config: runRule})
 	a := set.Get("a")
 	if set.Get("a") != a || set.Get("b") == a {
@@ -237,7 +237,7 @@ func TestPC22_KeysAreIndependent(t *testing.T) {
 	}
 }
 
-func TestPC27_PB14_OperatedByHand(t *testing.T) {
+func TestOperatedByHand(t *testing.T) {
 	inBubble(t, countRule, func(r rig) {
 		r.b.Trip(time.Minute, "maintenance")
 		if e := r.reject(); e.Reason != "maintenance" {
@@ -251,7 +251,7 @@ func TestPC27_PB14_OperatedByHand(t *testing.T) {
 	})
 }
 
-func TestPC28_AR07_LateFailuresDoNotLengthenTheOpenTime(t *testing.T) {
+func TestLateFailuresDoNotLengthenTheOpenTime(t *testing.T) {
 	inBubble(t, countRule, func(r rig) {
 		slow := r.admit()
 		r.fail(3)
@@ -263,7 +263,7 @@ func TestPC28_AR07_LateFailuresDoNotLengthenTheOpenTime(t *testing.T) {
 	})
 }
 
-func TestPC29_LateSuccessLeavesTheCircuitOpen(t *testing.T) {
+func TestLateSuccessLeavesTheCircuitOpen(t *testing.T) {
 	inBubble(t, countRule, func(r rig) {
 		slow := r.admit()
 		r.fail(3)
@@ -272,7 +272,7 @@ func TestPC29_LateSuccessLeavesTheCircuitOpen(t *testing.T) {
 	})
 }
 
-func TestPC30_LateFailureIsNotTheProbesResult(t *testing.T) {
+func TestLateFailureIsNotTheProbesResult(t *testing.T) {
 	inBubble(t, countRule, func(r rig) {
 		slow := r.admit()
 		r.fail(3)
@@ -285,7 +285,7 @@ func TestPC30_LateFailureIsNotTheProbesResult(t *testing.T) {
 	})
 }
 
-func TestPC31_ConcurrentProbesThatFailAreOneStepOfBackoff(t *testing.T) {
+func TestConcurrentProbesThatFailAreOneStepOfBackoff(t *testing.T) {
 	inBubble(t, with(countRule, func(c *breaker.Config) { c.Probes = 3 }), func(r rig) {
 		r.fail(3)
 		time.Sleep(10 * time.Second)
@@ -300,7 +300,7 @@ func TestPC31_ConcurrentProbesThatFailAreOneStepOfBackoff(t *testing.T) {
 	})
 }
 
-func TestPC32_FirstFailureCanOpen(t *testing.T) {
+func TestFirstFailureCanOpen(t *testing.T) {
 	inBubble(t, with(countRule, func(c *breaker.Config) { c.Failures = 1 }), func(r rig) {
 		r.succeed(100)
 		r.fail(1)
@@ -308,7 +308,7 @@ func TestPC32_FirstFailureCanOpen(t *testing.T) {
 	})
 }
 
-func TestPC35_AR02_RejectionSaysWhoWhyAndHowLongStill(t *testing.T) {
+func TestRejectionSaysWhoWhyAndHowLongStill(t *testing.T) {
 	inBubble(t, runRule, func(r rig) {
 		for range 3 {
 			p := r.admit()

@@ -45,12 +45,11 @@ func TestMadeOutsideOfTheBubble(t *testing.T) {
 				time.Sleep(40 * time.Second)
 				r.succeed(1)
 				r.want(breaker.Closed)
-				time.Sleep(time.Second) // the ramp
 				p := r.admit()
 				if got := r.b.Snapshot().Counts; got.Overdue != 0 {
 					t.Errorf("overdue at once: %+v", got)
 				}
-				time.Sleep(3 * time.Millisecond)
+				time.Sleep(11 * time.Millisecond)
 				if got := r.b.Snapshot().Counts; got.Overdue != 1 {
 					t.Errorf("not overdue: %+v", got)
 				}
