@@ -13,36 +13,61 @@ import (
 // The Configs of docs/coming-from.md, which shows them word for word, and tests
 // that they do what the other libraries do.
 
+var textbook = breaker.Config{
+	Window:              10 * time.Second,
+	MinCalls:            20,
+	FailureRate:         0.5,              // opens here,
+	ShedRate:            -1,               // rejects no share before
+	ConsecutiveFailures: -1,               // and opens by no run
+	Chance:              -1,               // that chance may explain
+	HangAfter:           -1,               // nor because calls hang
+	OpenFor:             10 * time.Second, // to the first probe
+	MaxOpenFor:          10 * time.Second, // and to each other one,
+	Jitter:              -1,               // to the nanosecond,
+	ProbeShare:          -1,               // however many calls are rejected
+	SlowStart:           -1,               // one good probe closes it
+}
+
 var pythonCircuit = breaker.Config{
 	Failures:            4, // maxfail=3 opens at the fourth
 	Window:              time.Minute,
-	FailureRate:         -1,
+	ShedRate:            -1,
 	ConsecutiveFailures: -1,
+	HangAfter:           -1,
 	OpenFor:             10 * time.Second,
 	MaxOpenFor:          10 * time.Second, // backoff_cap
-	ProbeShare:          -1,
 	Jitter:              -1,
+	ProbeShare:          -1,
+	SlowStart:           -1,
 }
 
 var pybreaker = breaker.Config{
 	ConsecutiveFailures: 5,
 	ConsecutiveSpan:     -1,
-	FailureRate:         -1,
+	Chance:              -1,
+	ShedRate:            -1,
+	HangAfter:           -1,
 	OpenFor:             time.Minute,
 	MaxOpenFor:          time.Minute,
 	Jitter:              -1,
+	ProbeShare:          -1,
 	ProbeSuccesses:      1, // success_threshold
+	SlowStart:           -1,
 }
 
 var gobreaker = breaker.Config{
 	ConsecutiveFailures: 6, // ReadyToTrip: more than five
 	ConsecutiveSpan:     -1,
-	FailureRate:         -1,
+	Chance:              -1,
+	ShedRate:            -1,
+	HangAfter:           -1,
 	OpenFor:             time.Minute, // Timeout
 	MaxOpenFor:          time.Minute,
 	Jitter:              -1,
+	ProbeShare:          -1,
 	Probes:              1, // MaxRequests is both
 	ProbeSuccesses:      1,
+	SlowStart:           -1,
 }
 
 var gobreakerRatio = breaker.Config{
@@ -50,11 +75,14 @@ var gobreakerRatio = breaker.Config{
 	Trip: func(c breaker.Counts) bool {
 		return c.Calls >= 3 && c.FailureRate() >= 0.6
 	},
-	FailureRate:         -1,
+	ShedRate:            -1,
 	ConsecutiveFailures: -1,
+	HangAfter:           -1,
 	OpenFor:             time.Minute,
 	MaxOpenFor:          time.Minute,
 	Jitter:              -1,
+	ProbeShare:          -1,
+	SlowStart:           -1,
 }
 
 var hystrix = breaker.Config{
@@ -62,10 +90,13 @@ var hystrix = breaker.Config{
 	MinCalls:            20,  // RequestVolumeThreshold
 	FailureRate:         0.5, // ErrorPercentThreshold
 	ConsecutiveFailures: -1,
+	HangAfter:           -1,
 	OpenFor:             5 * time.Second, // SleepWindow
 	MaxOpenFor:          5 * time.Second,
 	Jitter:              -1,
+	ProbeShare:          -1,
 	ProbeTimeout:        time.Second, // Timeout
+	SlowStart:           -1,
 }
 
 var resilience4j = breaker.Config{
@@ -75,11 +106,14 @@ var resilience4j = breaker.Config{
 	SlowCall:            time.Minute,
 	SlowRate:            1,
 	ConsecutiveFailures: -1,
+	HangAfter:           -1,
 	OpenFor:             time.Minute, // waitDurationInOpenState
 	MaxOpenFor:          time.Minute,
 	Jitter:              -1,
+	ProbeShare:          -1,
 	Probes:              10, // permittedNumberOfCallsInHalfOpenState
 	ProbeSuccesses:      10,
+	SlowStart:           -1,
 }
 
 var polly = breaker.Config{
@@ -87,9 +121,12 @@ var polly = breaker.Config{
 	MinCalls:            100,              // MinimumThroughput
 	FailureRate:         0.1,              // FailureRatio
 	ConsecutiveFailures: -1,
+	HangAfter:           -1,
 	OpenFor:             5 * time.Second, // BreakDuration
 	MaxOpenFor:          5 * time.Second,
 	Jitter:              -1,
+	ProbeShare:          -1,
+	SlowStart:           -1,
 }
 
 // The page and this file cannot drift apart: each Go block of the page stands
@@ -103,9 +140,9 @@ func TestComingFromPageShowsTheTestedConfigs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opens, _, _ := strings.Cut(breaker.Config{}.String(), ";")
-	if !strings.Contains(string(page), "    "+opens+"\n") {
-		t.Errorf("the page does not say what the default is: %s", opens)
+	oneLine := strings.Join(strings.Fields(string(page)), " ")
+	if says := (breaker.Config{}).String(); !strings.Contains(oneLine, says) {
+		t.Errorf("the page does not say what the default is: %s", says)
 	}
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(page), -1)
 	for _, block := range blocks {
@@ -119,13 +156,72 @@ func TestComingFromPageShowsTheTestedConfigs(t *testing.T) {
 			t.Errorf("the page does not show:\n%s", config)
 		}
 	}
-	if len(configs) != 7 || len(blocks) < len(configs) {
+	if len(configs) != 8 || len(blocks) < len(configs) {
 		t.Errorf("%d configs and %d blocks", len(configs), len(blocks))
 	}
 }
 
+// Each Config of the page is a plain breaker: no part of it holds back a share of the
+// calls, probes by a budget, starts slowly or watches for hangs.
+func TestComingFromConfigsArePlain(t *testing.T) {
+	for name, cfg := range map[string]breaker.Config{
+		"textbook": textbook, "python-circuit": pythonCircuit, "pybreaker": pybreaker, "gobreaker": gobreaker,
+		"gobreaker with a ratio": gobreakerRatio, "hystrix-go": hystrix, "Resilience4j": resilience4j, "Polly": polly,
+	} {
+		for _, part := range []string{"share", "chance", "until it has rejected", "hang", "unanswered", "answered", "in flight", "doubling", "±"} {
+			if says := cfg.String(); strings.Contains(says, part) {
+				t.Errorf("%s: %q in %q", name, part, says)
+			}
+		}
+	}
+}
+
+// Closed until half of twenty calls have failed, open for ten seconds, closed or open
+// again by one probe: nothing else moves it.
+func TestTextbookBreaker(t *testing.T) {
+	inBubble(t, textbook, func(r rig) {
+		for range 3 { // 40 % fail, in runs of thirty, and others hang
+			r.succeed(45)
+			r.fail(30)
+			for range 20 {
+				r.admit()
+			}
+			time.Sleep(time.Second)
+		}
+		r.want(breaker.Closed)
+		r.fail(45)
+		r.wantOpenFor(10 * time.Second)
+		for range 100 {
+			for range 100 {
+				r.reject()
+			}
+			time.Sleep(100*time.Millisecond - time.Nanosecond)
+		}
+		r.reject()
+		time.Sleep(100 * time.Nanosecond)
+		r.fail(1)
+		r.wantOpenFor(10 * time.Second)
+		time.Sleep(10 * time.Second)
+		probe := r.admit()
+		r.reject()
+		probe.Done(breaker.Success)
+		r.want(breaker.Closed)
+		for range 1000 {
+			r.admit()
+		}
+		r.wantSeen(breaker.Open, breaker.HalfOpen, breaker.Open, breaker.HalfOpen, breaker.Closed)
+	})
+	inBubble(t, textbook, func(r rig) {
+		r.fail(19)
+		time.Sleep(time.Second)
+		r.want(breaker.Closed) // too few
+		r.fail(1)
+		r.want(breaker.Open)
+	})
+}
+
 func TestComingFromPythonCircuit(t *testing.T) {
-	// PC-01, PC-02: the fourth error within a minute opens for ten seconds.
+	// The fourth error within a minute opens for ten seconds.
 	inBubble(t, pythonCircuit, func(r rig) {
 		r.fail(3)
 		r.want(breaker.Closed)
@@ -135,7 +231,7 @@ func TestComingFromPythonCircuit(t *testing.T) {
 		r.fail(1)
 		r.wantOpenFor(10 * time.Second) // no backoff_cap, no backoff
 	})
-	// PC-03: just within the minute, and just not.
+	// Just within the minute, and just not.
 	for last, want := range map[time.Duration]breaker.State{
 		59900 * time.Millisecond: breaker.Open,
 		60 * time.Second:         breaker.Closed,
@@ -145,14 +241,14 @@ func TestComingFromPythonCircuit(t *testing.T) {
 			r.want(want)
 		})
 	}
-	// PC-04: what is old has left.
+	// What is old has left.
 	inBubble(t, pythonCircuit, func(r rig) {
 		r.failAt(0, 20*time.Second, 40*time.Second, 60*time.Second)
 		if got := r.b.Snapshot().Counts.Failures; got != 3 {
 			r.Errorf("%d failures in the window, want 3", got)
 		}
 	})
-	// PC-05: successes do not dilute errors.
+	// Successes do not dilute errors.
 	inBubble(t, pythonCircuit, func(r rig) {
 		r.fail(3)
 		r.succeed(1000)
@@ -160,7 +256,7 @@ func TestComingFromPythonCircuit(t *testing.T) {
 		r.fail(1)
 		r.want(breaker.Open)
 	})
-	// PC-13: with backoff_cap=64 the open time doubles up to it.
+	// With backoff_cap=64 the open time doubles up to it.
 	inBubble(t, with(pythonCircuit, func(c *breaker.Config) { c.MaxOpenFor = 64 * time.Second }), func(r rig) {
 		r.fail(4)
 		for _, open := range []time.Duration{10, 20, 40, 64, 64} {
@@ -172,7 +268,7 @@ func TestComingFromPythonCircuit(t *testing.T) {
 }
 
 func TestComingFromPybreaker(t *testing.T) {
-	// PB-01, PB-03, PB-07: five in a row, at whatever pace, open for a minute.
+	// Five in a row, at whatever pace, open for a minute.
 	inBubble(t, pybreaker, func(r rig) {
 		r.failAt(0, time.Second, time.Minute, time.Hour)
 		r.want(breaker.Closed)
@@ -182,12 +278,12 @@ func TestComingFromPybreaker(t *testing.T) {
 		r.reject()
 		time.Sleep(time.Second)
 		r.fail(1)
-		r.wantOpenFor(time.Minute) // PB-10
+		r.wantOpenFor(time.Minute)
 		time.Sleep(time.Minute)
 		r.succeed(1)
 		r.want(breaker.Closed)
 	})
-	// PB-02: a success ends the run. PB-21: so does an excluded error, if it is
+	// A success ends the run. So does an excluded error, if it is
 	// classified as a Success.
 	inBubble(t, with(pybreaker, func(c *breaker.Config) { c.ConsecutiveFailures = 3 }), func(r rig) {
 		r.fail(2)
@@ -198,7 +294,7 @@ func TestComingFromPybreaker(t *testing.T) {
 			r.Errorf("a run of %d, want 2", got)
 		}
 	})
-	// PB-11: success_threshold.
+	// Success_threshold.
 	inBubble(t, with(pybreaker, func(c *breaker.Config) { c.ProbeSuccesses = 3 }), func(r rig) {
 		r.fail(5)
 		time.Sleep(time.Minute)
