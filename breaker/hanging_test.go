@@ -9,9 +9,10 @@ import (
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
 )
 
-// A host that hangs is noticed before the calls to it end.
+// With SlowCall, a host that hangs is noticed before the calls to it end. What is known
+// without SlowCall is tested in waiting_test.go.
 
-var hangRule = breaker.Config{SlowCall: time.Second, Jitter: -1}
+var hangRule = breaker.Config{SlowCall: time.Second, HangAfter: -1, Jitter: -1}
 
 // drive makes calls at a steady rate until the bubble's clock shows end, each
 // ending as call says, and returns the most that were in flight at once.
@@ -226,53 +227,97 @@ func TestOneHangingConnectionDoesNotOpen(t *testing.T) {
 	})
 }
 
-// A success ends the run, with the overdue calls that it had by then.
+// A success ends the run, with the overdue calls that it had by then: they are not in
+// the next one, however many calls have ended meanwhile.
 func TestSuccessEndsTheRunOfOverdueCalls(t *testing.T) {
 	cfg := with(hangRule, func(c *breaker.Config) { c.SlowRate, c.ConsecutiveSpan = -1, -1 })
 	inBubble(t, cfg, func(r rig) {
-		for range 10 {
+		for round := range 10 {
 			for range 4 {
 				r.admit()
 			}
 			time.Sleep(1500 * time.Millisecond)
-			if got := r.b.Snapshot().Counts.ConsecutiveFailures; got != 4 {
-				r.Fatalf("a run of %d, want 4", got)
+			if got := r.b.Snapshot().Counts.ConsecutiveFailures; got > 4 || round == 0 && got != 4 {
+				r.Fatalf("round %d: a run of %d, want 4", round, got)
 			}
 			r.succeed(1)
 			time.Sleep(500 * time.Millisecond)
 		}
+		time.Sleep(time.Second)
 		if got := r.b.Snapshot().Counts; got.Overdue != 40 || got.ConsecutiveFailures != 0 {
 			r.Errorf("%+v, want 40 overdue and no run", got)
 		}
 	})
 }
 
+// Long polls beside healthy calls are no run: not when there is a pause, and not when
+// the last calls before the pause fail or are given up.
+func TestLongPollsAndAPauseAreNoRun(t *testing.T) {
+	for _, polls := range []int{5, 50} {
+		for _, last := range []breaker.Outcome{breaker.Success, breaker.Failure, breaker.Ignored} {
+			inBubble(t, hangRule, func(r rig) {
+				for range polls {
+					r.admit()
+				}
+				r.drive(100, 10*time.Second, healthy)
+				time.Sleep(100 * time.Millisecond)
+				r.calls(3, last)
+				time.Sleep(2 * time.Second)
+				if p, err := r.b.Allow(r.Context()); err != nil {
+					r.Errorf("%d long polls, the last calls ended as %v: %v", polls, last, err)
+				} else {
+					p.Done(breaker.Success)
+				}
+			})
+		}
+	}
+}
+
 // The run of overdue calls began when they did, but not before the last success.
-func TestRunOfOverdueCallsBeginsAtTheLastSuccess(t *testing.T) {
-	inBubble(t, with(hangRule, func(c *breaker.Config) { c.SlowRate = -1 }), func(r rig) {
-		for range 5 {
+func TestRunOfOverdueCallsLastsSinceTheyBegan(t *testing.T) {
+	cfg := with(hangRule, func(c *breaker.Config) { c.SlowRate, c.ConsecutiveSpan = -1, 3*time.Second })
+	inBubble(t, cfg, func(r rig) {
+		for range 8 {
 			r.admit()
 		}
-		r.sleepUntil(950 * time.Millisecond)
-		r.succeed(1)
-		for r.now() < 1950*time.Millisecond {
-			r.admit().Answered()
-			time.Sleep(50 * time.Millisecond)
+		for _, at := range []time.Duration{1100, 2000, 3000} {
+			r.sleepUntil(at * time.Millisecond)
+			r.ignore(1)
 		}
-		time.Sleep(150 * time.Millisecond)
+		r.sleepUntil(3200 * time.Millisecond)
 		r.reject()
+	})
+	cfg.SlowCall = 3 * time.Second
+	inBubble(t, cfg, func(r rig) {
+		for range 8 {
+			r.admit()
+		}
+		r.sleepUntil(2 * time.Second)
+		r.succeed(1)
+		for _, at := range []time.Duration{2500, 3500, 4900} {
+			r.sleepUntil(at * time.Millisecond)
+			r.ignore(1) // the success is 2.9s ago, the calls began 4.9s ago
+		}
 	})
 }
 
-// A call is overdue for as long as it hangs, however many came after it.
-func TestOverdueIsNeverForgotten(t *testing.T) {
+// While calls end, Overdue is a lower bound, as they are taken for the oldest. It is
+// exact once as much as SlowCall has passed without one.
+func TestOverdueIsExactOnceNothingElseEnds(t *testing.T) {
 	inBubble(t, hangRule, func(r rig) {
 		first, second := r.admit(), r.admit()
 		r.drive(100, time.Minute, healthy)
-		if got := r.b.Snapshot(); got.Counts.Overdue != 2 {
-			r.Errorf("%d overdue, want 2", got.Counts.Overdue)
+		if got := r.b.Snapshot().Counts.Overdue; got > 2 {
+			r.Errorf("%d overdue, want at most 2", got)
+		}
+		time.Sleep(time.Second + time.Second/16)
+		if got := r.b.Snapshot().Counts.Overdue; got != 2 {
+			r.Errorf("%d overdue, want 2", got)
 		}
 		first.Done(breaker.Ignored)
+		if got := r.b.Snapshot().Counts.Overdue; got != 1 {
+			r.Errorf("%d overdue, want 1", got)
+		}
 		second.Answered()
 		if got := r.b.Snapshot().Counts.Overdue; got != 0 {
 			r.Errorf("%d overdue, want none", got)

@@ -25,10 +25,13 @@ func everyMethod(b *breaker.Breaker) {
 	b.SetMode(breaker.Enforce, "hook")
 	b.Update(runRule)
 	p, _ := b.Allow(context.Background())
+	p.Sending().Sent()
 	p.Answered()
 	p.Elapsed()
 	p.Probe()
 	p.Done(breaker.Ignored)
+	b.Hold(b.Snapshot().Generation, time.Second, "hook")
+	b.Retry(b.Snapshot().Generation, time.Second)
 	p.Trip(time.Second, "hook")
 	breaker.Do(context.Background(), b, func(context.Context) (int, error) { return 0, nil })
 	b.Trip(time.Second, "hook")
@@ -48,12 +51,14 @@ func TestHookMayCallEveryMethod(t *testing.T) {
 			StateChanged: func(breaker.Transition) { once("StateChanged") },
 			Rejected:     func(context.Context, *breaker.OpenError) { once("Rejected") },
 			Done:         func(context.Context, breaker.Call) { once("Done") },
+			Failed:       func(breaker.Call) { once("Failed") },
+			Operated:     func(breaker.Operation) { once("Operated") },
 		})
 		r := rig{T: t, b: b}
 		r.fail(3)
 		b.Trip(time.Second, "test")
 		r.reject()
-		for _, hook := range []string{"StateChanged", "Rejected", "Done"} {
+		for _, hook := range []string{"StateChanged", "Rejected", "Done", "Failed", "Operated"} {
 			if called[hook] == 0 {
 				t.Errorf("%s was not called", hook)
 			}
@@ -64,7 +69,7 @@ func TestHookMayCallEveryMethod(t *testing.T) {
 func TestHookOfASetMayCallEveryMethod(t *testing.T) {
 	var set *breaker.Set
 	var stop func()
-	var depth, evicted int
+	var depth, added, operated, evicted int
 	options := breaker.Options{Config: runRule, MaxKeys: 2}
 	options.Hooks = []breaker.Hooks{{
 		StateChanged: func(c breaker.Transition) {
@@ -79,9 +84,22 @@ func TestHookOfASetMayCallEveryMethod(t *testing.T) {
 				set.Watch(breaker.Hooks{})()
 				set.Update(options)
 				set.Remove("other")
+				set.SetMode(breaker.Observe, "hook")
+				set.SetMode(breaker.Enforce, "hook")
 				stop()
 			}
 			depth--
+		},
+		Added: func(key string) {
+			if added++; added == 1 {
+				set.Get(key).Snapshot()
+				set.Get("added")
+			}
+		},
+		Operated: func(breaker.Operation) {
+			if operated++; operated == 1 {
+				set.SetMode(breaker.Enforce, "hook")
+			}
 		},
 		Evicted: func(key string) {
 			if evicted++; evicted == 1 {
@@ -95,8 +113,8 @@ func TestHookOfASetMayCallEveryMethod(t *testing.T) {
 	for i := range 10 {
 		set.Get(fmt.Sprint(i))
 	}
-	if set.Len() > 2 || evicted == 0 {
-		t.Errorf("%d keys, %d evicted", set.Len(), evicted)
+	if set.Len() > 2 || evicted == 0 || added == 0 || operated == 0 {
+		t.Errorf("%d keys, %d evicted, %d added, %d operations", set.Len(), evicted, added, operated)
 	}
 }
 
@@ -132,11 +150,15 @@ func TestHookThatPanicsHarmsNobody(t *testing.T) {
 				StateChanged: func(breaker.Transition) { panic("StateChanged") },
 				Rejected:     func(context.Context, *breaker.OpenError) { panic("Rejected") },
 				Done:         func(context.Context, breaker.Call) { panic("Done") },
+				Failed:       func(breaker.Call) { panic("Failed") },
+				Operated:     func(breaker.Operation) { panic("Operated") },
 			},
 			breaker.Hooks{
 				StateChanged: func(breaker.Transition) { seen++ },
 				Rejected:     func(context.Context, *breaker.OpenError) { seen++ },
 				Done:         func(context.Context, breaker.Call) { seen++ },
+				Failed:       func(breaker.Call) { seen++ },
+				Operated:     func(breaker.Operation) { seen++ },
 			})
 		r := rig{T: t, b: b}
 		r.fail(3)
@@ -144,8 +166,9 @@ func TestHookThatPanicsHarmsNobody(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		r.succeed(1)
 		r.want(breaker.Closed)
-		if seen != 3+1+1+3 { // calls, opened, rejected, half-open with one call and closed
-			t.Errorf("the second observer saw %d events, want 8", seen)
+		b.Reset("")
+		if want := 3 + 3 + 1 + 1 + 3 + 1; seen != want { // calls, failed, opened, rejected, half-open with one call and closed, reset
+			t.Errorf("the second observer saw %d events, want %d", seen, want)
 		}
 	})
 }
@@ -181,7 +204,7 @@ func TestHookThatExitsLeavesTheBreakerWorking(t *testing.T) {
 func TestTripRuleMayCallEveryMethodAndPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b *breaker.Breaker
-		cfg := breaker.Config{ConsecutiveFailures: -1, Jitter: -1}
+		cfg := plain
 		asked := 0
 		cfg.Trip = func(c breaker.Counts) bool {
 			asked++
@@ -201,7 +224,7 @@ func TestTripRuleMayCallEveryMethodAndPanic(t *testing.T) {
 		r.fail(1)
 		r.want(breaker.Closed)
 		r.fail(1)
-		r.wantOpenFor(5 * time.Second)
+		r.wantOpenFor(10 * time.Second)
 	})
 }
 
@@ -210,7 +233,7 @@ func TestTripRuleMayCallEveryMethodAndPanic(t *testing.T) {
 func TestTransitionsAreToldInOrderAndOneAtATime(t *testing.T) {
 	var inside, told atomic.Int64
 	var last breaker.Transition
-	b := breaker.New("peer", with(runRule, func(c *breaker.Config) { c.ConsecutiveFailures, c.OpenFor = 1, 1 }),
+	b := breaker.New("peer", with(runRule, func(c *breaker.Config) { c.ConsecutiveFailures = 1 }),
 		breaker.Hooks{StateChanged: func(c breaker.Transition) {
 			if inside.Add(1) != 1 {
 				t.Error("two transitions are told at once")
@@ -236,6 +259,8 @@ func TestTransitionsAreToldInOrderAndOneAtATime(t *testing.T) {
 					b.Trip(time.Nanosecond, "test")
 				case 1:
 					b.Reset("")
+				case 2, 3, 4, 5:
+					b.Retry(b.Snapshot().Generation, 0)
 				}
 			}
 		})

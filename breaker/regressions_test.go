@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,30 +40,42 @@ func TestFailuresSlowerThanTheWindowOpen(t *testing.T) {
 	})
 }
 
-func TestDefaultOpensAtHalfOfTwentyCalls(t *testing.T) {
-	inBubble(t, breaker.Config{}, func(r rig) {
-		for range 9 {
+// Half of twenty calls that failed are worth no more than a share of the calls: the
+// circuit does not open by default, as it does for who sets FailureRate.
+func TestHalfOfTwentyCallsShedsByDefaultAndOpensWithFailureRate(t *testing.T) {
+	for rate, want := range map[float64]breaker.State{0: breaker.HalfOpen, 0.5: breaker.Open} {
+		inBubble(t, breaker.Config{FailureRate: rate, ProbeShare: -1}, func(r rig) {
+			for range 9 {
+				r.succeed(1)
+				r.fail(1)
+			}
+			time.Sleep(time.Second) // a second bucket
 			r.succeed(1)
+			r.want(breaker.Closed)
 			r.fail(1)
-		}
-		time.Sleep(time.Second) // a second bucket
-		r.succeed(1)
-		r.want(breaker.Closed)
-		r.fail(1)
-		r.want(breaker.Open)
-		if got := time.Until(r.b.Snapshot().Until); got < 4*time.Second || got > 6*time.Second {
-			r.Errorf("open for %v, want 5s within 20 %%", got)
-		}
-	})
+			r.want(want)
+			if got := r.b.Snapshot(); !strings.Contains(got.Reason, "10 of 20 calls failed in 10s") || got.Origin != breaker.ByRules {
+				r.Errorf("%+v", got)
+			}
+			if want == breaker.HalfOpen {
+				r.succeed(100) // at one half exactly, all are let through
+				r.want(breaker.Closed)
+				return
+			}
+			if got := time.Until(r.b.Snapshot().Until); got < 4*time.Second || got > 6*time.Second {
+				r.Errorf("open for %v, want 5s within 20 %%", got)
+			}
+		})
+	}
 }
 
 // A threshold of so many per cent is met at so many per cent.
 func TestRateIsMetAtExactlyTheRate(t *testing.T) {
 	for _, calls := range []int{7, 29, 100} {
 		for failures := 1; failures <= calls; failures++ {
-			cfg := breaker.Config{
-				WindowCalls: calls, MinCalls: calls, FailureRate: float64(failures) / float64(calls), ConsecutiveFailures: -1,
-			}
+			cfg := with(plain, func(c *breaker.Config) {
+				c.WindowCalls, c.MinCalls, c.FailureRate = calls, calls, float64(failures)/float64(calls)
+			})
 			if calls == 100 { // as a person would write it
 				fmt.Sscanf(fmt.Sprintf("0.%02d", failures%100), "%g", &cfg.FailureRate)
 				if failures == 100 {
@@ -235,8 +248,8 @@ func TestIgnoredProbeDoesNotReopen(t *testing.T) {
 	})
 }
 
-// The rules of a closed circuit have no say while it is half-open.
-func TestVolumeDoesNotMatterWhenHalfOpen(t *testing.T) {
+// The rules of a closed circuit have no say while it is probed.
+func TestVolumeDoesNotMatterWhenProbed(t *testing.T) {
 	cfg := breaker.Config{MinCalls: 1000, Jitter: -1}
 	inBubble(t, cfg, func(r rig) {
 		r.b.Trip(time.Second, "test")

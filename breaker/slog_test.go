@@ -129,7 +129,9 @@ func TestLogHooksConcurrently(t *testing.T) {
 func TestLogHooksOnABreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, out := textLogger()
-		b := New("a", Config{ConsecutiveFailures: 2, ConsecutiveSpan: -1, OpenFor: 10 * time.Second, Jitter: -1}, LogHooks(logger))
+		b := New("a", Config{
+			ConsecutiveFailures: 2, ConsecutiveSpan: -1, OpenFor: 10 * time.Second, ProbeShare: -1, Jitter: -1, SlowStart: -1,
+		}, LogHooks(logger))
 		for range 1000 {
 			if p, err := b.Allow(t.Context()); err == nil {
 				p.Done(Failure)

@@ -51,8 +51,8 @@ func (c *tally) check(t *testing.T, b *breaker.Breaker, hooked bool) {
 	t.Helper()
 	s := b.Snapshot()
 	got := s.Totals
-	if ended := got.Successes + got.Failures + got.Ignored + got.Late; ended != c.admitted.Load() || s.InFlight != 0 {
-		t.Errorf("%d calls admitted, %d ended, %d in flight: %+v", c.admitted.Load(), ended, s.InFlight, got)
+	if ended := got.Successes + got.Failures + got.Ignored + got.Late; ended != c.admitted.Load() || s.InFlight != 0 || s.Answered != 0 || s.Counts.Answered != 0 {
+		t.Errorf("%d calls admitted, %d ended, %d in flight, %d answered: %+v", c.admitted.Load(), ended, s.InFlight, s.Answered, got)
 	}
 	// Under Observe a call is let through and yet counts as rejected.
 	if rejected := c.rejected.Load(); got.Rejected < rejected || hooked && got.Rejected > rejected {
@@ -73,18 +73,25 @@ func (c *tally) check(t *testing.T, b *breaker.Breaker, hooked bool) {
 }
 
 func TestTotalsAreExactUnderLoad(t *testing.T) {
+	const soon = 10 * time.Millisecond // the operator lets circuits be probed sooner still
 	configs := map[string]breaker.Config{
-		"defaults": {OpenFor: time.Microsecond, MaxOpenFor: time.Millisecond},
-		"run": {
-			ConsecutiveFailures: 3, ConsecutiveSpan: -1, OpenFor: 1, MaxOpenFor: 100 * time.Microsecond,
-			Window: 10 * time.Millisecond, Probes: 3, ProbeSuccesses: 3,
+		"defaults": {OpenFor: soon, MaxOpenFor: soon},
+		"slow start": {
+			ConsecutiveFailures: 4, ConsecutiveSpan: -1, Chance: -1, OpenFor: soon, MaxOpenFor: soon,
+			ProbeTimeout: soon, SlowStart: 2,
 		},
-		"count window": {WindowCalls: 50, MinCalls: 10, ConsecutiveFailures: -1, OpenFor: 1, MaxOpenFor: 1000},
+		"shedding": {ConsecutiveFailures: -1, MinCalls: 5, ShedRate: 0.2, Window: 10 * time.Millisecond, OpenFor: soon, MaxOpenFor: soon},
+		"run": with(plain, func(c *breaker.Config) {
+			c.ConsecutiveFailures, c.ConsecutiveSpan, c.OpenFor, c.MaxOpenFor = 3, -1, soon, soon
+			c.Window, c.Probes, c.ProbeSuccesses = 10*time.Millisecond, 3, 3
+		}),
+		"count window": with(plain, func(c *breaker.Config) {
+			c.WindowCalls, c.MinCalls, c.FailureRate, c.OpenFor, c.MaxOpenFor = 50, 10, 0.5, soon, soon
+		}),
 		"slow": {
-			SlowCall: 20 * time.Microsecond, SlowRate: 0.9, OpenFor: 1, MaxOpenFor: 1000,
-			ProbeTimeout: 50 * time.Microsecond,
+			SlowCall: 20 * time.Microsecond, SlowRate: 0.9, HangAfter: soon, OpenFor: soon, MaxOpenFor: soon, ProbeTimeout: soon,
 		},
-		"observe": {ConsecutiveFailures: 3, ConsecutiveSpan: -1, Mode: breaker.Observe, OpenFor: time.Microsecond},
+		"observe": {ConsecutiveFailures: 3, ConsecutiveSpan: -1, Mode: breaker.Observe, OpenFor: soon, MaxOpenFor: soon},
 	}
 	for name, cfg := range configs {
 		for _, hooked := range []bool{false, true} {
@@ -117,9 +124,9 @@ func callAndOperate(t *testing.T, b *breaker.Breaker, cfg breaker.Config, c *tal
 				return
 			default:
 			}
-			switch random.IntN(8) {
+			switch random.IntN(12) {
 			case 0:
-				b.Trip(time.Duration(random.IntN(20_000)), "test")
+				b.Trip(time.Duration(1+random.IntN(20_000)), "test")
 			case 1:
 				b.Reset("")
 			case 2:
@@ -132,10 +139,14 @@ func callAndOperate(t *testing.T, b *breaker.Breaker, cfg breaker.Config, c *tal
 				if err := b.Update(changed); err != nil {
 					t.Error(err)
 				}
+			case 5, 6, 7:
+				b.Retry(b.Snapshot().Generation, time.Duration(random.IntN(20_000)))
+			case 8:
+				b.Hold(b.Snapshot().Generation, time.Duration(random.IntN(20_000)), "test")
 			default:
 				s := b.Snapshot()
 				ended := s.Totals.Successes + s.Totals.Failures + s.Totals.Ignored + s.Totals.Late
-				if s.InFlight < 0 || s.InFlight > 8*4 || ended > c.admitted.Load()+8*4 {
+				if s.InFlight < 0 || s.InFlight > 8*4 || s.Answered < 0 || s.Answered > 8*4 || ended > c.admitted.Load()+8*4 {
 					t.Errorf("%+v", s)
 				}
 			}
@@ -159,6 +170,16 @@ func callAndOperate(t *testing.T, b *breaker.Breaker, cfg breaker.Config, c *tal
 				case 7:
 					p.Answered()
 					p.Done(breaker.Success)
+				case 8:
+					p.Answered()
+					p.Fail(errBroken)
+				case 9:
+					sending := p.Sending()
+					go sending.Sent() // before, while or after the call ends
+					if random.IntN(2) == 0 {
+						p.Answered()
+					}
+					p.Done(breaker.Success)
 				default:
 					p.Done(breaker.Success)
 				}
@@ -166,13 +187,22 @@ func callAndOperate(t *testing.T, b *breaker.Breaker, cfg breaker.Config, c *tal
 				out[i] = out[len(out)-1]
 				out = out[:len(out)-1]
 			}
-			for range 3000 {
+			for calls := 0; calls < 2000; {
 				p, err := b.Allow(context.Background())
 				if err == nil {
 					c.admitted.Add(1)
 					out = append(out, p)
-				} else if !hooked {
-					c.rejected.Add(1)
+					calls++
+				} else {
+					if !hooked {
+						c.rejected.Add(1)
+					}
+					switch random.IntN(32) { // or most calls are rejected
+					case 0:
+						b.Reset("")
+					case 1, 2, 3, 4, 5, 6, 7, 8:
+						b.Retry(b.Snapshot().Generation, 0)
+					}
 				}
 				for len(out) > random.IntN(4) {
 					finish()
