@@ -73,7 +73,7 @@ func ExampleBreaker_Trip() {
 	b.Trip(time.Minute, "deploy in progress")
 	_, err := b.Allow(context.Background())
 	fmt.Println(errors.Is(err, breaker.ErrOpen), b.Snapshot().Reason)
-	b.Reset("")
+	b.Reset("deployed")
 	fmt.Println(b.State())
 	// Output:
 	// true deploy in progress
@@ -98,7 +98,7 @@ func ExampleBreaker_SetMode() {
 	// connection refused
 	// connection refused
 	// open: would have rejected 2
-	// breaker: circuit "search" is forced open: leaks data
+	// breaker: circuit "search" is forced open: leaks data; last failure: connection-refused; until it is set back
 }
 
 func ExampleBreaker_Update() {
@@ -117,9 +117,10 @@ func ExampleConfig_String() {
 		fmt.Println(rule)
 	}
 	// Output:
-	// opens when ≥ 50 % of ≥ 20 calls in 10s fail, or ≥ 5 in a row fail over ≥ 1s
-	// stays open 5s, doubling up to 45s unless it rejects ≥ 100 calls meanwhile, ± 20 %
-	// closes after 1 successful probe (at most 1 at once, each within 10s)
+	// opens when ≥ 5 in a row fail over ≥ 1s (or ≥ 20 that began after the first had failed) and chance does not explain it, or next to no call is answered within 2s
+	// rejects a growing share when ≥ 50 % of ≥ 20 calls in 10s fail or half of them hang
+	// stays open until it has rejected 10 calls, growing to 100, at most 5s, doubling up to 45s, ± 20 %
+	// closes after 1 successful probe (at most 1 at once, each within 10s), then lets 10 calls be in flight, growing with success
 }
 
 func ExampleConfig_UnmarshalJSON() {
