@@ -1,14 +1,21 @@
 package breaker
 
-import "slices"
+import (
+	"math/rand/v2"
+	"slices"
+)
 
 // A full Set gives up a breaker for each new key. It goes round its members, as a clock
 // does: one that was used since it was looked at last, or has calls in flight, is
 // passed over once; the first that was not has to go. Each new key looks at no more
 // than mostLooks, so that no call waits for long, however many keys there are.
+//
+// A new member changes places with one drawn by lot. So those that came together, such
+// as the hosts that a program calls from its start, are not looked at one after another.
 type ring struct {
 	members []*member
 	hand    int // who is looked at next
+	free    int // a place without a member, plus 1; 0: none
 }
 
 // mostLooks bounds how many members are looked at for one new key. If all of them are in
@@ -16,23 +23,49 @@ type ring struct {
 const mostLooks = 16
 
 func (r *ring) add(m *member) {
-	m.place = uint32(len(r.members))
-	r.members = append(r.members, m)
+	if r.free == 0 {
+		r.members = append(r.members, nil)
+		r.free = len(r.members)
+	}
+	r.put(m, r.free-1)
+	r.free = 0
+	other := r.members[rand.IntN(len(r.members))]
+	mine, others := int(m.place), int(other.place)
+	r.put(m, others)
+	r.put(other, mine)
 }
 
+func (r *ring) put(m *member, place int) {
+	r.members[place] = m
+	m.place = uint32(place)
+}
+
+// remove leaves a free place, or closes the ring's end if there is one already.
 func (r *ring) remove(m *member) {
-	last := r.members[len(r.members)-1]
-	r.members[m.place], last.place = last, m.place
-	r.members[len(r.members)-1] = nil
-	r.members = r.members[:len(r.members)-1]
+	last := len(r.members) - 1
+	switch {
+	case r.free == last+1:
+		r.members = r.members[:last]
+		fallthrough
+	case r.free == 0:
+		r.members[m.place] = nil
+		r.free = int(m.place) + 1
+	default:
+		r.put(r.members[last], int(m.place))
+		r.members[last] = nil
+		r.members = r.members[:last]
+	}
 }
 
 // next returns the member that has to go, and whether it is in use.
 func (r *ring) next() (m *member, active bool) {
 	var first *member
 	for range min(mostLooks, len(r.members)) {
-		r.hand %= len(r.members)
-		m := r.members[r.hand]
+		m := r.members[r.hand%len(r.members)]
+		r.hand = (r.hand + 1) % len(r.members)
+		if m == nil {
+			continue
+		}
 		if !m.inUse() {
 			return m, false
 		}
@@ -40,7 +73,6 @@ func (r *ring) next() (m *member, active bool) {
 		if first == nil {
 			first = m
 		}
-		r.hand++
 	}
 	return first, true
 }

@@ -240,7 +240,6 @@ func (s *Set) insert(key string, o *options, r *rules) (b *Breaker, gone []strin
 	if rec, known := s.ledger.take(key); known {
 		m.restore(rec)
 	}
-	m.used.Store(true)
 	s.ring.add(m)
 	s.members.put(m)
 	return &m.Breaker, gone, true, true
