@@ -136,3 +136,21 @@ func newSocket(t *testing.T) socket {
 	t.Cleanup(server.Close)
 	return socket{server, "unix://" + path}
 }
+
+// Daemons on different sockets are different hosts: one that is dead takes no other with it.
+func TestDockerDaemonsHaveCircuitsOfTheirOwn(t *testing.T) {
+	dead, well, circuits := newSocket(t), newSocket(t), opensAfter(2)
+	dead.Close()
+	one, err := newDaemon(dead.host, circuits)
+	require.NoError(t, err)
+	other, err := newDaemon(well.host, circuits)
+	require.NoError(t, err)
+	for range 3 {
+		_, err = one.ServerVersion(t.Context(), client.ServerVersionOptions{})
+		require.Error(t, err)
+	}
+	require.ErrorIs(t, err, httpbreaker.ErrOpen)
+	_, err = other.ServerVersion(t.Context(), client.ServerVersionOptions{})
+	require.NoError(t, err)
+	require.Equal(t, 2, circuits.Len())
+}
