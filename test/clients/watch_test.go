@@ -54,6 +54,7 @@ func TestWatchesThatNeverEndKeepTheCircuitClosed(t *testing.T) {
 		assert.Equal(t, breaker.Closed, snapshot.State)
 		assert.Zero(t, snapshot.Totals.Opened)
 		assert.EqualValues(t, asked/20, snapshot.Totals.Failures)
+		assert.Equal(t, len(watches), snapshot.Answered)
 	})
 }
 
