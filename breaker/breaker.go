@@ -27,6 +27,7 @@ type Breaker struct {
 	gate     atomic.Pointer[opening] // rejects without the lock; nil: nothing does
 	nextLook atomic.Int64            // when a call is to look for hangs; 0: see lookDue
 	pace     pace
+	set      place // in its Set, if any
 
 	mu  sync.Mutex // guards all below, and changes of the above except counting
 	key string

@@ -30,14 +30,14 @@ func (r *ring) add(m *member) {
 	r.put(m, r.free-1)
 	r.free = 0
 	other := r.members[rand.IntN(len(r.members))]
-	mine, others := int(m.place), int(other.place)
+	mine, others := int(m.set.index), int(other.set.index)
 	r.put(m, others)
 	r.put(other, mine)
 }
 
 func (r *ring) put(m *member, place int) {
 	r.members[place] = m
-	m.place = uint32(place)
+	m.set.index = uint32(place)
 }
 
 // remove leaves a free place, or closes the ring's end if there is one already.
@@ -48,10 +48,10 @@ func (r *ring) remove(m *member) {
 		r.members = r.members[:last]
 		fallthrough
 	case r.free == 0:
-		r.members[m.place] = nil
-		r.free = int(m.place) + 1
+		r.members[m.set.index] = nil
+		r.free = int(m.set.index) + 1
 	default:
-		r.put(r.members[last], int(m.place))
+		r.put(r.members[last], int(m.set.index))
 		r.members[last] = nil
 		r.members = r.members[:last]
 	}
@@ -69,7 +69,7 @@ func (r *ring) next() (m *member, active bool) {
 		if !m.inUse() {
 			return m, false
 		}
-		m.used.Store(false)
+		m.set.marks.And(^uint32(markUsed))
 		if first == nil {
 			first = m
 		}
@@ -80,7 +80,7 @@ func (r *ring) next() (m *member, active bool) {
 // inUse reports whether m was asked for since it was looked at last, or has calls that
 // have not ended.
 func (m *member) inUse() bool {
-	if m.used.Load() {
+	if m.set.marks.Load()&markUsed != 0 {
 		return true
 	}
 	admitted, unfolded, _ := m.sums()
@@ -116,6 +116,7 @@ func (o *observers) wantEvicted() bool {
 }
 
 func (s *Set) drop(m *member) {
+	m.set.marks.Or(markGone)
 	s.members.remove(m)
 	s.ring.remove(m)
 }

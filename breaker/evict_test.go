@@ -29,8 +29,8 @@ func checkRing(t *testing.T, s *Set) {
 		if m == nil && i == s.ring.free-1 {
 			continue
 		}
-		if int(m.place) != i || s.members.get(m.key) != m {
-			t.Fatalf("%q at %d says that it is at %d; in the table: %t", m.key, i, m.place, s.members.get(m.key) == m)
+		if int(m.set.index) != i || s.members.get(m.key) != m {
+			t.Fatalf("%q at %d says that it is at %d; in the table: %t", m.key, i, m.set.index, s.members.get(m.key) == m)
 		}
 	}
 }

@@ -140,11 +140,27 @@ func (s *Set) lock() {
 	}
 }
 
-// member is a breaker and its place in the set.
-type member struct {
-	Breaker
-	place uint32      // in Set.ring
-	used  atomic.Bool // asked for since it was last looked at
+// member is a breaker in a set.
+type member struct{ Breaker }
+
+// place is what a Breaker knows of its Set.
+type place struct {
+	index uint32 // in Set.ring
+	marks atomic.Uint32
+}
+
+const (
+	markUsed = 1 << iota // asked for since it was last looked at
+	markGone             // from the Set, for good
+)
+
+// use notes that the breaker was asked for.
+func (p *place) use() (marks uint32) {
+	marks = p.marks.Load()
+	if marks&markUsed == 0 {
+		p.marks.Or(markUsed)
+	}
+	return marks
 }
 
 // Get returns the breaker of this key, and makes it if need be. It takes no lock
@@ -154,11 +170,14 @@ func (s *Set) Get(key string) *Breaker {
 	if m == nil {
 		return s.add(key)
 	}
-	if !m.used.Load() {
-		m.used.Store(true)
-	}
+	m.set.use()
 	return &m.Breaker
 }
+
+// Touch counts as use of a breaker that Get has returned. It reports whether b still is
+// the Set's breaker of its key: if not, the caller has to Get it again. It takes no
+// lock.
+func (s *Set) Touch(b *Breaker) bool { return b.set.use()&markGone == 0 }
 
 // Lookup returns the breaker of this key if there is one. It does not count as
 // use.
