@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/seed-0b728cf8/httpbreaker"
+	"github.com/seed-0b728cf8/httpbreaker/internal/rig"
 )
 
 // A constantBase answers every request with a response that costs nothing, so that
@@ -53,7 +54,7 @@ type roundTrip struct {
 func (r roundTrip) prepare(t testing.TB) func() {
 	r.cfg.Base = &constantBase{res: r.response}
 	rt := httpbreaker.New(&r.cfg)
-	req := newRequest(t, "GET", r.url, nil)
+	req := rig.NewRequest(t, "GET", r.url, nil)
 	buf := make([]byte, 512)
 	return func() {
 		res, err := rt.RoundTrip(req)

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
+	"github.com/seed-0b728cf8/httpbreaker/internal/fault"
 )
 
 // Result is one finished round trip, for a [Classifier] or a [Fallback] to
@@ -120,8 +119,8 @@ func judgeError(r Result) breaker.Outcome {
 	case cancelled:
 		return breaker.Ignored
 	}
-	if r.Response == nil && unsendable(r.Request, r.Err) || localFault(r.Err) ||
-		errors.Is(r.Err, net.ErrClosed) && misdeclared(r.Request) {
+	if r.Response == nil && fault.Unsendable(r.Request, r.Err) || fault.Local(r.Err) ||
+		errors.Is(r.Err, net.ErrClosed) && fault.Misdeclared(r.Request) {
 		return breaker.Ignored
 	}
 	return breaker.Failure
@@ -159,115 +158,6 @@ func giveUp(req *http.Request) waiting {
 	default:
 		return stillWaiting
 	}
-}
-
-// unsendable reports whether req is one that http.Transport refuses to send, or
-// to finish, for what it holds.
-func unsendable(req *http.Request, err error) bool {
-	if req == nil {
-		return false
-	}
-	if req.URL == nil || req.Header == nil {
-		return true
-	}
-	if req.URL.Scheme != "http" && req.URL.Scheme != "https" {
-		// A protocol of the user's own may have been registered for it.
-		return strings.HasPrefix(err.Error(), "unsupported protocol scheme")
-	}
-	if req.URL.Host == "" || req.Method != "" && !isToken(req.Method) ||
-		!validFields(req.Header) || !validFields(req.Trailer) ||
-		strings.ContainsFunc(req.URL.Opaque+req.URL.RawQuery, isControl) {
-		return true
-	}
-	// Only the innermost text is net/http's own: what is around it may quote the
-	// peer.
-	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
-		err = inner
-	}
-	text := err.Error()
-	return slices.ContainsFunc(refusals, func(start string) bool { return strings.HasPrefix(text, start) })
-}
-
-// refusals are how net/http begins to say what is wrong with a request, where
-// that depends on the protocol spoken or shows only in sending. The lengths are
-// of bodies that can be rewound, which are not tracked.
-var refusals = []string{
-	"http: ContentLength=",
-	"http: Request.ContentLength=",
-	"http: invalid Host header",
-	"http2: request body larger than specified content length",
-	"invalid Host header",
-	"invalid Trailer key",
-	"invalid Upgrade request header", // HTTP/2 has no such fields (RFC 9113 §8.2.2)
-	"invalid Connection request header",
-	"invalid Transfer-Encoding request header",
-	"invalid request :path",
-	"request header list larger than peer's advertised limit",
-}
-
-// misdeclared reports whether a body that can be had again has another length than
-// declared. net/http then closes the connection, and that is at times all that
-// its error says.
-func misdeclared(req *http.Request) bool {
-	if req == nil || req.GetBody == nil || req.ContentLength <= 0 {
-		return false
-	}
-	body, err := req.GetBody()
-	if err != nil {
-		return true
-	}
-	defer body.Close()
-	n, err := io.Copy(io.Discard, io.LimitReader(body, req.ContentLength+1))
-	return err != nil || n != req.ContentLength
-}
-
-// validFields reports whether h holds nothing but what may stand in a header
-// (RFC 9110 §5.1, §5.5).
-func validFields(h http.Header) bool {
-	for name, values := range h {
-		if !isToken(name) {
-			return false
-		}
-		for _, value := range values {
-			if strings.ContainsFunc(value, func(c rune) bool { return isControl(c) && c != '\t' }) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-func isControl(c rune) bool { return c < ' ' || c == 0x7f }
-
-// isToken reports whether s is a token (RFC 9110 §5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// localFault reports whether err tells of this machine, or of an address that
-// cannot be dialled from anywhere. Such an error comes at once, so an open
-// circuit would spare nothing, and for every host, so it would open them all.
-func localFault(err error) bool {
-	var (
-		addrErr *net.AddrError
-		dnsErr  *net.DNSError
-	)
-	switch {
-	case errors.As(err, &addrErr):
-		return true
-	case errors.As(err, &dnsErr):
-		// The resolver keeps only the text of what stopped it.
-		return slices.ContainsFunc(localErrnos, func(errno error) bool {
-			return strings.HasSuffix(dnsErr.Err, ": "+errno.Error())
-		})
-	}
-	return slices.ContainsFunc(localErrnos, func(errno error) bool { return errors.Is(err, errno) })
 }
 
 // Statuses returns a Classifier that calls every response with one of codes an

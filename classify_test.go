@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/seed-0b728cf8/httpbreaker"
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
+	"github.com/seed-0b728cf8/httpbreaker/internal/rig"
 )
 
 func TestDefaultClassifierStatuses(t *testing.T) {
@@ -67,7 +67,7 @@ func TestDefaultClassifierAnotherCircuit(t *testing.T) {
 		fmt.Errorf("wrapped: %w", &breaker.OpenError{Key: "inner"}),
 		&url.Error{Err: &breaker.OpenError{}},
 	} {
-		req := newRequest(t, "GET", "http://example.com", nil)
+		req := rig.NewRequest(t, "GET", "http://example.com", nil)
 		assert.Equal(t, breaker.Ignored, httpbreaker.DefaultClassifier(httpbreaker.Result{Request: req, Err: err}))
 		assert.Equal(t, breaker.Ignored, httpbreaker.DefaultClassifier(httpbreaker.Result{Request: req.WithContext(ctx), Err: err}))
 	}
@@ -75,7 +75,7 @@ func TestDefaultClassifierAnotherCircuit(t *testing.T) {
 
 // The peer can put what it likes into an error; only net/http's own words count.
 func TestDefaultClassifierIsNotToldByThePeer(t *testing.T) {
-	req := newRequest(t, "GET", "http://example.com", nil)
+	req := rig.NewRequest(t, "GET", "http://example.com", nil)
 	for _, text := range []string{
 		"malformed HTTP response \"http: ContentLength=1\"",
 		"unsupported protocol scheme",
@@ -86,72 +86,6 @@ func TestDefaultClassifierIsNotToldByThePeer(t *testing.T) {
 		err := fmt.Errorf("net/http: HTTP/1.x transport connection broken: %w", errors.New(text))
 		assert.Equal(t, breaker.Failure, httpbreaker.DefaultClassifier(httpbreaker.Result{Request: req, Err: err}), text)
 	}
-}
-
-// http.Client gives a round tripper that is not its own a Cancel channel and a
-// deadline, and ends both at one moment, in any order.
-func TestDefaultClassifierClientTimeout(t *testing.T) {
-	const workers, runs = 25, 20
-	tests := map[string]string{
-		"header": "",
-		"body":   "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
-	}
-	for name, text := range tests {
-		t.Run(name, func(t *testing.T) {
-			var verdicts sync.Map
-			rt := httpbreaker.New(&httpbreaker.Config{
-				Base:     newBase(t),
-				Breakers: breaker.NewSet(breaker.Options{Config: breaker.Config{Mode: breaker.Disabled}}),
-				Classify: func(r httpbreaker.Result) breaker.Outcome {
-					o := httpbreaker.DefaultClassifier(r)
-					if r.Err != nil {
-						verdicts.Store(fmt.Sprint(o), r.Err)
-					}
-					return o
-				},
-			})
-			client := &http.Client{Transport: rt, Timeout: 5 * time.Millisecond}
-			addr := serveRaw(t, answer(text, hold))
-			var wg sync.WaitGroup
-			for range workers {
-				wg.Go(func() {
-					for range runs {
-						res, err := client.Get("http://" + addr)
-						if err == nil {
-							_, err = io.Copy(io.Discard, res.Body)
-							res.Body.Close()
-						}
-						assert.Error(t, err)
-					}
-				})
-			}
-			wg.Wait()
-			verdicts.Range(func(verdict, err any) bool {
-				assert.Equal(t, "failure", verdict, "%v", err)
-				return true
-			})
-			_, ok := verdicts.Load("failure")
-			assert.True(t, ok)
-		})
-	}
-}
-
-// The worst order of the two: Cancel is closed and the context knows nothing.
-func TestDefaultClassifierClientTimeoutCancelFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for range 500 {
-			var got breaker.Outcome
-			client := &http.Client{Timeout: time.Second, Transport: baseFunc(func(req *http.Request) (*http.Response, error) {
-				<-req.Cancel //lint:ignore SA1019 http.Client uses it
-				err := errors.New("net/http: request canceled")
-				got = httpbreaker.DefaultClassifier(httpbreaker.Result{Request: req, Err: err})
-				return nil, err
-			})}
-			_, err := client.Get("http://example.com")
-			require.Error(t, err)
-			require.Equal(t, breaker.Failure, got)
-		}
-	})
 }
 
 func TestStatuses(t *testing.T) {
@@ -191,7 +125,7 @@ func TestDeadlinesOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		req := newRequest(t, "GET", "http://example.com", nil).WithContext(ctx)
+		req := rig.NewRequest(t, "GET", "http://example.com", nil).WithContext(ctx)
 		after := func(d time.Duration) httpbreaker.Result {
 			return httpbreaker.Result{Request: req, Err: context.DeadlineExceeded, Duration: d}
 		}
@@ -218,26 +152,26 @@ func TestDeadlinesOver(t *testing.T) {
 // What counts for a body that hangs is the whole wait, not the time to the header.
 func TestDeadlinesOverInTheBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for deadline, want := range map[time.Duration]verdicts{
+		for deadline, want := range map[time.Duration]rig.Verdicts{
 			500 * time.Millisecond: {Ignored: 1},
 			2 * time.Second:        {Failure: 1},
 		} {
 			ctx, cancel := context.WithTimeout(t.Context(), deadline)
 			rt := httpbreaker.New(&httpbreaker.Config{
 				Classify: httpbreaker.DeadlinesOver(nil, time.Second),
-				Base: baseFunc(func(req *http.Request) (*http.Response, error) {
-					body := readerFunc(func([]byte) (int, error) {
+				Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+					body := rig.ReaderFunc(func([]byte) (int, error) {
 						<-req.Context().Done()
 						return 0, req.Context().Err()
 					})
 					return &http.Response{StatusCode: 200, Body: io.NopCloser(body), ContentLength: -1, Request: req}, nil
 				}),
 			})
-			res, err := rt.RoundTrip(newRequest(t, "GET", "http://example.com", nil).WithContext(ctx))
+			res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://example.com", nil).WithContext(ctx))
 			require.NoError(t, err)
 			_, err = io.ReadAll(res.Body)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
-			assert.Equal(t, want, verdictsOf(rt), "a deadline of %v", deadline)
+			assert.Equal(t, want, rig.VerdictsOf(rt), "a deadline of %v", deadline)
 			cancel()
 		}
 	})
@@ -257,6 +191,6 @@ func TestClassifiersRefuseBadArguments(t *testing.T) {
 }
 
 func TestDefaultClassifierDoesNotAllocate(t *testing.T) {
-	result := httpbreaker.Result{Request: newRequest(t, "GET", "http://example.com", nil), Response: &http.Response{StatusCode: 200}}
+	result := httpbreaker.Result{Request: rig.NewRequest(t, "GET", "http://example.com", nil), Response: &http.Response{StatusCode: 200}}
 	assert.Zero(t, testing.AllocsPerRun(100, func() { httpbreaker.DefaultClassifier(result) }))
 }

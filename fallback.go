@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/seed-0b728cf8/httpbreaker/internal/field"
 )
 
 // A Fallback answers a request in the place of a host that is failing. It is given the
@@ -190,7 +192,7 @@ func complete(res *http.Response, r Result) {
 		var open *OpenError
 		if errors.As(r.Err, &open) {
 			res.Header.Set("Retry-After", retryAfterSeconds(open))
-		} else if r.Response != nil && retryAfter(r.Response) > 0 {
+		} else if r.Response != nil && field.RetryAfter(r.Response) > 0 {
 			res.Header.Set("Retry-After", r.Response.Header.Get("Retry-After"))
 		}
 	}
@@ -212,28 +214,48 @@ func proxyStatus(r Result) string {
 	case r.Response != nil:
 		return "httpbreaker; received-status=" + strconv.Itoa(r.Response.StatusCode)
 	case errors.As(r.Err, &open):
-		return "httpbreaker; error=destination_unavailable; details=" + quote("circuit "+open.State.String()+": "+open.Reason)
+		return "httpbreaker; error=destination_unavailable; details=" + field.Quote("circuit "+open.State.String()+": "+open.Reason)
 	default:
-		return "httpbreaker; error=destination_unavailable; details=" + quote("request failed")
+		return "httpbreaker; error=destination_unavailable; details=" + field.Quote("request failed")
 	}
 }
 
-// quote writes s as a String of structured fields (RFC 8941 section 3.3.3), which is
-// ASCII: what else is in s becomes a question mark.
-func quote(s string) string {
-	const most = 200 // a reason may be an operator's essay
-	s = s[:min(len(s), most)]
-	q := make([]byte, 0, len(s)+2)
-	q = append(q, '"')
-	for _, c := range s {
-		switch {
-		case c == '"' || c == '\\':
-			q = append(q, '\\', byte(c))
-		case c < ' ' || c > '~':
-			q = append(q, '?')
-		default:
-			q = append(q, byte(c))
-		}
+// StopRetryWhenOpen wraps the function by which a retrying client decides whether to
+// try again, so that it gives up at once when the circuit is open: there is no answer
+// to be had before OpenError.RetryAfter. Responses of a [Fallback] end the retries as
+// well. Everything else is left to next; StopRetryWhenOpen panics if that is nil.
+//
+// It fits CheckRetry of github.com/hashicorp/go-retryablehttp:
+//
+//	client.CheckRetry = httpbreaker.StopRetryWhenOpen(retryablehttp.DefaultRetryPolicy)
+func StopRetryWhenOpen(next func(context.Context, *http.Response, error) (bool, error)) func(context.Context, *http.Response, error) (bool, error) {
+	if next == nil {
+		panic("httpbreaker: StopRetryWhenOpen: next = nil; want a function")
 	}
-	return string(append(q, '"'))
+	return func(ctx context.Context, res *http.Response, err error) (bool, error) {
+		if errors.Is(err, ErrOpen) || IsFallback(res) {
+			return false, nil // the client keeps err
+		}
+		return next(ctx, res, err)
+	}
+}
+
+// ProxyErrorHandler returns an ErrorHandler for [net/http/httputil.ReverseProxy] that
+// answers a rejected request with 503 Service Unavailable and a Retry-After field (RFC
+// 9110 section 10.2.3) of at least one second. Other errors are left to next; if that is
+// nil they are answered with 502 Bad Gateway, as ReverseProxy does itself, but are not
+// logged.
+func ProxyErrorHandler(next func(http.ResponseWriter, *http.Request, error)) func(http.ResponseWriter, *http.Request, error) {
+	if next == nil {
+		next = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
+	}
+	return func(w http.ResponseWriter, req *http.Request, err error) {
+		var open *OpenError
+		if !errors.As(err, &open) {
+			next(w, req, err)
+			return
+		}
+		w.Header().Set("Retry-After", retryAfterSeconds(open))
+		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"net/url"
 	"runtime"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/seed-0b728cf8/httpbreaker"
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
+	"github.com/seed-0b728cf8/httpbreaker/internal/rig"
 )
 
 func TestRespond(t *testing.T) {
@@ -34,8 +36,8 @@ func TestRespond(t *testing.T) {
 		header["X-New"] = []string{"1"}
 		body[0] = 'X'
 
-		rt := opened(t, "http://a.test/", httpbreaker.Config{Fallback: fallback})
-		req := newRequest(t, "GET", "http://a.test/", nil)
+		rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: fallback})
+		req := rig.NewRequest(t, "GET", "http://a.test/", nil)
 		var last *http.Response
 		for range 2 { // the second is not touched by what is done to the first
 			res, err := rt.RoundTrip(req)
@@ -63,27 +65,27 @@ func TestRespond(t *testing.T) {
 			last = res
 		}
 		assert.NotNil(t, last)
-		assert.Equal(t, verdicts{}, verdictsOf(rt), "never counted")
+		assert.Equal(t, rig.Verdicts{}, rig.VerdictsOf(rt), "never counted")
 	})
 }
 
 func TestRespondToHEADAndWithout(t *testing.T) {
-	rt := opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(200, nil, []byte("hello"))})
-	res, err := rt.RoundTrip(newRequest(t, "HEAD", "http://a.test/", nil))
+	rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(200, nil, []byte("hello"))})
+	res, err := rt.RoundTrip(rig.NewRequest(t, "HEAD", "http://a.test/", nil))
 	require.NoError(t, err)
 	assert.Equal(t, http.NoBody, res.Body)
 	assert.EqualValues(t, 5, res.ContentLength)
 	assert.Equal(t, "5", res.Header.Get("Content-Length"))
 	assert.Empty(t, res.Header.Get("Retry-After"), "only a 503 has it")
 
-	rt = opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(204, nil, nil)})
-	res, err = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	rt = rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(204, nil, nil)})
+	res, err = rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 	require.NoError(t, err)
 	assert.Equal(t, http.NoBody, res.Body)
 	assert.NotContains(t, res.Header, "Content-Length")
 
-	rt = opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(599, nil, nil)})
-	res, err = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	rt = rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(599, nil, nil)})
+	res, err = rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 	require.NoError(t, err)
 	assert.Equal(t, "599", res.Status)
 }
@@ -119,8 +121,8 @@ func TestFallbackResponseIsComplete(t *testing.T) {
 		},
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
-			client := &http.Client{Transport: opened(t, "http://a.test/", httpbreaker.Config{Fallback: fallback}), Timeout: time.Minute}
-			res, err := client.Do(newRequest(t, method, "http://a.test/", nil))
+			client := &http.Client{Transport: rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: fallback}), Timeout: time.Minute}
+			res, err := client.Do(rig.NewRequest(t, method, "http://a.test/", nil))
 			require.NoError(t, err)
 			assert.True(t, httpbreaker.IsFallback(res), "also under Client.Timeout, which wraps the body")
 			assert.NotEmpty(t, res.Header.Get("Proxy-Status"))
@@ -141,11 +143,11 @@ func TestFallbackResponseIsComplete(t *testing.T) {
 // A template's header may be shared between calls: it is not ours to change.
 func TestFallbackHeaderIsCopied(t *testing.T) {
 	shared := http.Header{"X-A": {"1"}}
-	rt := opened(t, "http://a.test/", httpbreaker.Config{Fallback: func(httpbreaker.Result) (*http.Response, error) {
+	rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: func(httpbreaker.Result) (*http.Response, error) {
 		return &http.Response{StatusCode: 503, Header: shared}, nil
 	}})
 	for range 2 {
-		res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+		res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 		require.NoError(t, err)
 		assert.Len(t, res.Header["Proxy-Status"], 1)
 	}
@@ -153,7 +155,7 @@ func TestFallbackHeaderIsCopied(t *testing.T) {
 }
 
 func TestFallbackThatDoesNotAnswer(t *testing.T) {
-	spied := newSpyBody("x")
+	spied := rig.NewSpyBody("x")
 	for name, fallback := range map[string]httpbreaker.Fallback{
 		"declines":   func(httpbreaker.Result) (*http.Response, error) { return nil, nil },
 		"fails":      func(httpbreaker.Result) (*http.Response, error) { return nil, errors.New("no cache") },
@@ -166,38 +168,38 @@ func TestFallbackThatDoesNotAnswer(t *testing.T) {
 		"asks again":    nil,
 	} {
 		t.Run(name, func(t *testing.T) {
-			rt := httpbreaker.New(&httpbreaker.Config{Base: bodyOf(500, newSpyBody("broken")), FallbackOnFailure: true,
+			rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BodyOf(500, rig.NewSpyBody("broken")), FallbackOnFailure: true,
 				Fallback: func(r httpbreaker.Result) (*http.Response, error) {
 					if fallback == nil {
 						return r.Response, r.Err
 					}
 					return fallback(r)
 				}})
-			res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+			res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 			require.NoError(t, err)
 			assert.False(t, httpbreaker.IsFallback(res))
 			got, err := io.ReadAll(res.Body)
 			require.NoError(t, err)
 			assert.Equal(t, "broken", string(got), "the original, unread")
 
-			trip(t, rt, "http://a.test/")
-			res, err = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+			rig.Trip(t, rt, "http://a.test/")
+			res, err = rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 			assert.Nil(t, res)
 			require.IsType(t, &httpbreaker.OpenError{}, err)
 		})
 	}
-	assert.EqualValues(t, 4, spied.closes.Load(), "what is thrown away is closed")
+	assert.EqualValues(t, 4, spied.Closes.Load(), "what is thrown away is closed")
 }
 
 func TestGoexitInAFallbackGoesOn(t *testing.T) {
-	rt := opened(t, "http://a.test/", httpbreaker.Config{Fallback: func(httpbreaker.Result) (*http.Response, error) {
+	rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: func(httpbreaker.Result) (*http.Response, error) {
 		runtime.Goexit()
 		return nil, nil
 	}})
 	returned, done := false, make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+		_, _ = rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 		returned = true
 	}()
 	<-done
@@ -215,27 +217,27 @@ func TestFallbackOnFailure(t *testing.T) {
 		base   http.RoundTripper
 		cfg    httpbreaker.Config
 		status string // Proxy-Status; empty: not asked
-		counts verdicts
+		counts rig.Verdicts
 	}{
-		{"failing response", respond(502, ""), httpbreaker.Config{FallbackOnFailure: true},
-			"httpbreaker; received-status=502", verdicts{Failure: 1}},
-		{"error", baseFunc(failing), httpbreaker.Config{FallbackOnFailure: true},
-			`httpbreaker; error=destination_unavailable; details="request failed"`, verdicts{Failure: 1}},
-		{"neither", baseFunc(func(*http.Request) (*http.Response, error) { return nil, nil }), httpbreaker.Config{FallbackOnFailure: true},
-			`httpbreaker; error=destination_unavailable; details="request failed"`, verdicts{Failure: 1}},
-		{"not asked to", respond(502, ""), httpbreaker.Config{}, "", verdicts{Failure: 1}},
-		{"no failure", respond(404, ""), httpbreaker.Config{FallbackOnFailure: true}, "", verdicts{Success: 1}},
-		{"nothing against the host", respond(429, ""), httpbreaker.Config{FallbackOnFailure: true}, "", verdicts{Ignored: 1}},
-		{"by the classifier", respond(404, ""), httpbreaker.Config{FallbackOnFailure: true,
-			Classify: httpbreaker.Statuses(nil, breaker.Failure, 404)}, "httpbreaker; received-status=404", verdicts{Failure: 1}},
+		{"failing response", rig.Respond(502, ""), httpbreaker.Config{FallbackOnFailure: true},
+			"httpbreaker; received-status=502", rig.Verdicts{Failure: 1}},
+		{"error", rig.BaseFunc(rig.Failing), httpbreaker.Config{FallbackOnFailure: true},
+			`httpbreaker; error=destination_unavailable; details="request failed"`, rig.Verdicts{Failure: 1}},
+		{"neither", rig.BaseFunc(func(*http.Request) (*http.Response, error) { return nil, nil }), httpbreaker.Config{FallbackOnFailure: true},
+			`httpbreaker; error=destination_unavailable; details="request failed"`, rig.Verdicts{Failure: 1}},
+		{"not asked to", rig.Respond(502, ""), httpbreaker.Config{}, "", rig.Verdicts{Failure: 1}},
+		{"no failure", rig.Respond(404, ""), httpbreaker.Config{FallbackOnFailure: true}, "", rig.Verdicts{Success: 1}},
+		{"nothing against the host", rig.Respond(429, ""), httpbreaker.Config{FallbackOnFailure: true}, "", rig.Verdicts{Ignored: 1}},
+		{"by the classifier", rig.Respond(404, ""), httpbreaker.Config{FallbackOnFailure: true,
+			Classify: httpbreaker.Statuses(nil, breaker.Failure, 404)}, "httpbreaker; received-status=404", rig.Verdicts{Failure: 1}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			asked = nil
 			tc.cfg.Base, tc.cfg.Fallback = tc.base, fallback
 			rt := httpbreaker.New(&tc.cfg)
-			req := newRequest(t, "GET", "http://a.test/", nil)
+			req := rig.NewRequest(t, "GET", "http://a.test/", nil)
 			res, _ := rt.RoundTrip(req)
-			assert.Equal(t, tc.counts, verdictsOf(rt), "as without the fallback")
+			assert.Equal(t, tc.counts, rig.VerdictsOf(rt), "as without the fallback")
 			assert.Equal(t, tc.status != "", httpbreaker.IsFallback(res))
 			if tc.status == "" {
 				assert.Empty(t, asked)
@@ -253,37 +255,37 @@ func TestFallbackOnFailure(t *testing.T) {
 
 // The connection of a response that was replaced is used again.
 func TestReplacedResponseIsDrainedAndClosed(t *testing.T) {
-	body := newSpyBody(strings.Repeat("x", 10_000))
-	rt := httpbreaker.New(&httpbreaker.Config{Base: bodyOf(500, body), FallbackOnFailure: true, Fallback: httpbreaker.Respond(200, nil, nil)})
-	res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	body := rig.NewSpyBody(strings.Repeat("x", 10_000))
+	rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BodyOf(500, body), FallbackOnFailure: true, Fallback: httpbreaker.Respond(200, nil, nil)})
+	res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 	require.NoError(t, err)
 	assert.True(t, httpbreaker.IsFallback(res))
 	n, err := body.Reader.Read(make([]byte, 1))
 	assert.Zero(t, n)
 	assert.Equal(t, io.EOF, err, "read to the end")
-	assert.EqualValues(t, 1, body.closes.Load())
+	assert.EqualValues(t, 1, body.Closes.Load())
 
-	endless := &spyBody{Reader: readerFunc(func(p []byte) (int, error) { return len(p), nil })}
-	rt = httpbreaker.New(&httpbreaker.Config{Base: bodyOf(500, endless), FallbackOnFailure: true, Fallback: httpbreaker.Respond(200, nil, nil)})
-	_, err = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	endless := &rig.SpyBody{Reader: rig.ReaderFunc(func(p []byte) (int, error) { return len(p), nil })}
+	rt = httpbreaker.New(&httpbreaker.Config{Base: rig.BodyOf(500, endless), FallbackOnFailure: true, Fallback: httpbreaker.Respond(200, nil, nil)})
+	_, err = rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 	require.NoError(t, err)
-	assert.EqualValues(t, 1, endless.closes.Load(), "but not for ever")
+	assert.EqualValues(t, 1, endless.Closes.Load(), "but not for ever")
 }
 
 func TestReroute(t *testing.T) {
-	standby := over(t, 1, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	standby := rig.Over(t, 1, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable) // even if that has its own troubles
 		_, _ = io.WriteString(w, req.Method+" "+req.URL.Path+" ")
 		_, _ = io.Copy(w, req.Body)
 	}))
-	toStandby := baseFunc(func(req *http.Request) (*http.Response, error) {
+	toStandby := rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
 		req = req.Clone(req.Context())
 		req.URL.Host = standby.Listener.Addr().String()
-		return standby.base.RoundTrip(req)
+		return standby.Base.RoundTrip(req)
 	})
-	rt := opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Reroute(toStandby)})
+	rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Reroute(toStandby)})
 	send := func(method string, body io.Reader) (string, error) {
-		req := newRequest(t, method, "http://a.test/p", body)
+		req := rig.NewRequest(t, method, "http://a.test/p", body)
 		res, err := rt.RoundTrip(req)
 		if err != nil {
 			return "", err
@@ -300,22 +302,22 @@ func TestReroute(t *testing.T) {
 	got, err = send("POST", strings.NewReader("hello"))
 	require.NoError(t, err)
 	assert.Equal(t, "POST /p hello", got)
-	_, err = send("POST", newSpyBody("only once"))
+	_, err = send("POST", rig.NewSpyBody("only once"))
 	require.ErrorIs(t, err, httpbreaker.ErrOpen, "its body is closed")
-	assert.Zero(t, verdictsOf(rt), "the standby's failures are not the host's")
+	assert.Zero(t, rig.VerdictsOf(rt), "the standby's failures are not the host's")
 	assert.PanicsWithValue(t, "httpbreaker: Reroute: rt = nil; want a RoundTripper", func() { httpbreaker.Reroute(nil) })
 }
 
 func TestIsFallback(t *testing.T) {
 	assert.False(t, httpbreaker.IsFallback(nil))
 	assert.False(t, httpbreaker.IsFallback(&http.Response{}))
-	assert.False(t, httpbreaker.IsFallback(&http.Response{Request: newRequest(t, "GET", "http://a.test/", nil)}))
+	assert.False(t, httpbreaker.IsFallback(&http.Response{Request: rig.NewRequest(t, "GET", "http://a.test/", nil)}))
 }
 
 func TestProxyStatusIsWellFormed(t *testing.T) {
 	rt := httpbreaker.New(&httpbreaker.Config{Fallback: httpbreaker.Respond(503, nil, nil)})
 	rt.Breakers().Get("a.test:80").Trip(0, "say \"no\" \\ in ünicode\r\nX-Evil: 1")
-	res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 	require.NoError(t, err)
 	assert.Equal(t, `httpbreaker; error=destination_unavailable; details="circuit open: say \"no\" \\ in ?nicode??X-Evil: 1"`,
 		res.Header.Get("Proxy-Status"))
@@ -325,13 +327,13 @@ func TestProxyStatusIsWellFormed(t *testing.T) {
 func TestRetryAfterIsAtLeastASecond(t *testing.T) {
 	rt := httpbreaker.New(&httpbreaker.Config{Fallback: httpbreaker.Respond(503, nil, nil)})
 	rt.Breakers().Get("a.test:80").SetMode(breaker.ForceOpen, "maintenance")
-	res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 	require.NoError(t, err)
 	assert.Equal(t, "1", res.Header.Get("Retry-After"))
 
 	own := http.Header{"Retry-After": {"7"}}
-	rt = opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(503, own, nil)})
-	res, err = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	rt = rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(503, own, nil)})
+	res, err = rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"7"}, res.Header["Retry-After"])
 }
@@ -340,7 +342,7 @@ func TestRetryAfterIsAtLeastASecond(t *testing.T) {
 func TestFallbackAfterADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rt := httpbreaker.New(&httpbreaker.Config{
-			Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+			Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
 				<-req.Context().Done()
 				return nil, req.Context().Err()
 			}),
@@ -348,11 +350,78 @@ func TestFallbackAfterADeadline(t *testing.T) {
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
+		res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
 		require.NoError(t, err)
 		got, err := io.ReadAll(res.Body)
 		require.NoError(t, err)
 		assert.Equal(t, "cached", string(got))
-		assert.Equal(t, verdicts{Failure: 1}, verdictsOf(rt))
+		assert.Equal(t, rig.Verdicts{Failure: 1}, rig.VerdictsOf(rt))
+	})
+}
+
+func TestStopRetryWhenOpen(t *testing.T) {
+	type retryPolicy = func(context.Context, *http.Response, error) (bool, error)
+	nextSays := errors.New("what next says")
+	policy := retryPolicy(httpbreaker.StopRetryWhenOpen(func(context.Context, *http.Response, error) (bool, error) {
+		return true, nextSays
+	}))
+	rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{})
+	_, rejected := (&http.Client{Transport: rt}).Get("http://a.test/")
+	fallback, err := rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(503, nil, nil)}).
+		RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+	require.NoError(t, err)
+
+	for _, tc := range []struct {
+		name  string
+		res   *http.Response
+		err   error
+		retry bool
+	}{
+		{"rejected", nil, rejected, false},
+		{"fallback", fallback, nil, false},
+		{"error", nil, rig.ErrBase, true},
+		{"response", &http.Response{StatusCode: 503}, nil, true},
+	} {
+		retry, err := policy(t.Context(), tc.res, tc.err)
+		assert.Equal(t, tc.retry, retry, tc.name)
+		if tc.retry {
+			assert.Equal(t, nextSays, err, tc.name)
+		} else {
+			assert.NoError(t, err, "%s: the client keeps the error that it has", tc.name)
+		}
+	}
+	assert.PanicsWithValue(t, "httpbreaker: StopRetryWhenOpen: next = nil; want a function", func() { httpbreaker.StopRetryWhenOpen(nil) })
+}
+
+func TestProxyErrorHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ask := func(rt http.RoundTripper, next func(http.ResponseWriter, *http.Request, error)) *http.Response {
+			proxy := &httputil.ReverseProxy{
+				Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "a.test"}) },
+				Transport:    rt,
+				ErrorHandler: httpbreaker.ProxyErrorHandler(next),
+			}
+			rec := httptest.NewRecorder()
+			proxy.ServeHTTP(rec, httptest.NewRequest("GET", "http://proxy.test/", nil))
+			return rec.Result()
+		}
+		open := rig.Opened(t, "http://a.test/", httpbreaker.Config{})
+		time.Sleep(59*time.Minute + 56*time.Second + 500*time.Millisecond)
+		res := ask(open, nil)
+		assert.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+		assert.Equal(t, "4", res.Header.Get("Retry-After"), "3.5 s, rounded up")
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		assert.Equal(t, "Service Unavailable\n", string(body), "and nothing about the inside")
+
+		broken := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(rig.Failing)})
+		assert.Equal(t, http.StatusBadGateway, ask(broken, nil).StatusCode)
+		var got error
+		res = ask(broken, func(w http.ResponseWriter, _ *http.Request, err error) {
+			got = err
+			w.WriteHeader(http.StatusTeapot)
+		})
+		assert.Equal(t, http.StatusTeapot, res.StatusCode)
+		assert.Equal(t, rig.ErrBase, got)
 	})
 }

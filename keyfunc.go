@@ -3,10 +3,8 @@ package httpbreaker
 import (
 	"context"
 	"net/http"
-	"net/netip"
-	"strconv"
-	"strings"
-	"unicode/utf8"
+
+	"github.com/seed-0b728cf8/httpbreaker/internal/key"
 )
 
 // KeyFunc names the circuit that a request belongs to: requests with the same
@@ -34,12 +32,6 @@ func keyFromContext(ctx context.Context) (key string, ok bool) {
 	return key, ok
 }
 
-// invalidHost is the key of all requests whose URL names no host.
-const invalidHost = "!invalid"
-
-// maxHostName is the longest host name, in bytes (RFC 1035 §2.3.4).
-const maxHostName = 253
-
 // ByHost is the default [KeyFunc]: one circuit for each host and port that a
 // URL can name, whatever the spelling.
 //
@@ -60,174 +52,36 @@ const maxHostName = 253
 //
 // It makes no allocation for a host it has lately met, nor for one in canonical
 // form with a port that is either written out or 443.
-func ByHost(req *http.Request) string {
-	if req == nil || req.URL == nil {
-		return invalidHost
-	}
-	host := req.URL.Host
-	defaultPort := 0
-	switch req.URL.Scheme {
-	case "https":
-		defaultPort = 443
-	case "http":
-		defaultPort = 80
-	}
-	portless := defaultPort != 443 && strings.IndexByte(host, ':') < 0 // no key as it stands
-	if !portless {
-		if key, ok := canonicalKey(host, defaultPort); ok {
-			return key
-		}
-	}
-	if len(host) > 2*maxHostName { // not worth remembering
-		return invalidHost
-	}
-	if key, ok := hostKeys.get(defaultPort, host); ok {
-		return key
-	}
-	name, port, ok := splitHost(host, defaultPort)
-	if !ok {
-		return invalidHost
-	}
-	key := name
-	if port != 443 || defaultPort != 443 {
-		key = name + ":" + strconv.Itoa(port)
-	}
-	hostKeys.put(defaultPort, host, key)
-	return key
-}
+func ByHost(req *http.Request) string { return key.OfHost(req) }
 
-// hostKeys remembers what ByHost has worked out.
-var hostKeys = newMemo()
-
-// canonicalKey returns the key if it is host itself, or host without ":443": the
-// name is in lower case, and the port is written out or need not be.
-func canonicalKey(host string, defaultPort int) (string, bool) {
-	end, labelStart := 0, true
-	for ; end < len(host) && plain[host[end]]; end++ {
-		dot := host[end] == '.'
-		if dot && labelStart {
-			return "", false
-		}
-		labelStart = dot
+// ByRoute returns a [KeyFunc] with a circuit for each route of each host, so that
+// one bad endpoint leaves the others alone. The patterns are those of
+// [http.ServeMux], and so is the choice between them. What matches none of them
+// goes by host.
+//
+//	httpbreaker.ByRoute("GET /users/{id}", "/search/", "POST pay.example.com/charges")
+//
+//	GET  https://api.example.com/users/7       GET /users/{id} api.example.com
+//	GET  http://api.example.com/users/7        GET /users/{id} api.example.com:80
+//	HEAD https://api.example.com/users/7       GET /users/{id} api.example.com
+//	GET  https://api.example.com/search        /search/ api.example.com
+//	POST https://pay.example.com/charges       POST pay.example.com/charges
+//	PUT  https://api.example.com/users/7       api.example.com
+//
+// The key is the pattern and what [ByHost] says, which is left out where the
+// pattern names the host and the port is that of https. A pattern's host is
+// compared with the URL's, not with the Host header. As in a ServeMux, GET
+// matches HEAD too, a path is cleaned before it is matched, and "/search" belongs
+// to the pattern "/search/" unless another one matches it exactly. An empty
+// method is GET. A URL in opaque form goes by host.
+//
+// ByRoute panics, naming the pattern, if one is malformed, has a host that no URL
+// can have, or conflicts with an earlier one; and if the setting httpmuxgo121 of
+// GODEBUG has switched patterns off.
+func ByRoute(patterns ...string) KeyFunc {
+	routes, err := key.NewRoutes(patterns)
+	if err != nil {
+		panic("httpbreaker: ByRoute: " + err.Error())
 	}
-	if labelStart || end > maxHostName {
-		return "", false
-	}
-	switch port := host[end:]; {
-	case port == "":
-		return host, defaultPort == 443
-	case port[0] != ':' || port == ":" || port[1] == '0':
-		return "", false
-	case port == ":443" && defaultPort == 443:
-		return host[:end], true
-	default:
-		_, ok := parsePort(port[1:])
-		return host, ok
-	}
-}
-
-// plain are the bytes that stand in a name in canonical form.
-var plain = func() (set [256]bool) {
-	for _, c := range "abcdefghijklmnopqrstuvwxyz0123456789-_." {
-		set[c] = true
-	}
-	return
-}()
-
-// splitHost returns the canonical name and the port of a URL's host
-// (RFC 3986 §3.2); ok is false if it is no host.
-func splitHost(host string, defaultPort int) (name string, port int, ok bool) {
-	var rest string
-	if strings.HasPrefix(host, "[") {
-		end := strings.IndexByte(host, ']')
-		if end < 0 {
-			return "", 0, false
-		}
-		rest = host[end+1:]
-		name, ok = canonicalIPv6(host[1:end])
-	} else {
-		end := strings.IndexByte(host, ':')
-		if end < 0 {
-			end = len(host)
-		}
-		rest = host[end:]
-		name, ok = canonicalName(host[:end])
-	}
-	switch {
-	case !ok:
-		return "", 0, false
-	case rest == "" || rest == ":":
-		return name, defaultPort, true
-	case rest[0] != ':':
-		return "", 0, false
-	}
-	port, ok = parsePort(rest[1:])
-	return name, port, ok
-}
-
-func parsePort(s string) (port int, ok bool) {
-	for i := range len(s) {
-		c := s[i]
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		if port = port*10 + int(c-'0'); port > 65535 {
-			return 0, false
-		}
-	}
-	return port, true
-}
-
-// canonicalIPv6 takes what stands between the brackets. An address that is
-// IPv4 in disguise becomes that; the zone, a name of this machine's, stays as
-// it is.
-func canonicalIPv6(s string) (string, bool) {
-	addr, err := netip.ParseAddr(s)
-	if err != nil || !addr.Is6() || len(addr.Zone()) > maxHostName {
-		return "", false
-	}
-	for _, c := range []byte(addr.Zone()) {
-		if !plain[c] && (c < 'A' || c > 'Z') {
-			return "", false
-		}
-	}
-	addr = addr.Unmap()
-	if addr.Is4() {
-		return addr.String(), true
-	}
-	return "[" + addr.String() + "]", true
-}
-
-// canonicalName returns name in lower case, without the dot of a fully
-// qualified name, and with everything beyond ASCII escaped as in a URL.
-func canonicalName(name string) (string, bool) {
-	if !utf8.ValidString(name) {
-		return "", false
-	}
-	name = strings.TrimSuffix(strings.ToLower(name), ".")
-	if name == "" || len(name) > maxHostName || strings.Contains("."+name+".", "..") {
-		return "", false
-	}
-	ascii := true
-	for i := range len(name) {
-		switch c := name[i]; {
-		case c >= utf8.RuneSelf:
-			ascii = false
-		case !plain[c] && strings.IndexByte("~$&'()*+,;=", c) < 0: // RFC 3986 §3.2.2, but "!"
-			return "", false
-		}
-	}
-	if ascii {
-		return name, true
-	}
-	const hex = "0123456789abcdef"
-	var escaped []byte
-	for i := range len(name) {
-		if c := name[i]; c < utf8.RuneSelf {
-			escaped = append(escaped, c)
-		} else {
-			escaped = append(escaped, '%', hex[c>>4], hex[c&15])
-		}
-	}
-	return string(escaped), true
+	return routes.Key
 }

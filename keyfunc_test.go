@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-0b728cf8/httpbreaker"
+	"github.com/seed-0b728cf8/httpbreaker/internal/rig"
 )
 
 // byHost is the key of a URL that may not be one that can be parsed.
@@ -138,7 +139,7 @@ func TestByHostDoesNotAllocate(t *testing.T) {
 		"https://api.example.com/x", "https://api.example.com:443", "https://api.example.com:8443",
 		"http://svc:8080", "http://svc", "http://api.example.com/x", "https://API.example.com.", "http://[::1]", "http://bücher.example",
 	} {
-		req := newRequest(t, "GET", rawURL, nil)
+		req := rig.NewRequest(t, "GET", rawURL, nil)
 		for range 1000 { // until it is remembered, whatever other tests have left there
 			httpbreaker.ByHost(req)
 		}
@@ -170,12 +171,12 @@ func TestByHostFlood(t *testing.T) {
 
 func TestWithKey(t *testing.T) {
 	rt := httpbreaker.New(&httpbreaker.Config{
-		Base: respond(200, ""),
+		Base: rig.Respond(200, ""),
 		Key:  func(*http.Request) string { t.Error("Key was asked"); return "wrong" },
 	})
 	for _, key := range []string{"tenant 7", ""} {
 		ctx := httpbreaker.WithKey(httpbreaker.WithKey(context.Background(), "outer"), key)
-		res, err := rt.RoundTrip(newRequest(t, "GET", "http://example.com", nil).WithContext(ctx))
+		res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://example.com", nil).WithContext(ctx))
 		require.NoError(t, err)
 		res.Body.Close()
 	}

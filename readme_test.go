@@ -46,7 +46,7 @@ func TestREADMENames(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	var tests strings.Builder
-	for _, pattern := range []string{"*_test.go", "breaker/*_test.go"} {
+	for _, pattern := range []string{"*_test.go", "breaker/*_test.go", "test/contract/*_test.go"} {
 		files, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		for _, file := range files {
@@ -58,7 +58,7 @@ func TestREADMENames(t *testing.T) {
 	names := regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllStringSubmatch(string(readme), -1)
 	require.NotEmpty(t, names)
 	for _, name := range names {
-		assert.Contains(t, tests.String(), "\nfunc "+name[1]+"(t *testing.T)")
+		assert.True(t, strings.Contains(tests.String(), "\nfunc "+name[1]+"(t *testing.T)"), "%s is no test", name[1])
 	}
 	for _, link := range regexp.MustCompile(`(?:\]\(|src(?:set)?=")([^)"#]+)`).FindAllStringSubmatch(string(readme), -1) {
 		if !strings.HasPrefix(link[1], "https://") {

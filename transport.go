@@ -72,6 +72,7 @@ import (
 	"github.com/hashicorp/go-cleanhttp"
 
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
+	"github.com/seed-0b728cf8/httpbreaker/internal/field"
 )
 
 // Config configures a [Transport]. The zero Config is good as it is.
@@ -304,7 +305,7 @@ func (t *Transport) judge(r Result) (breaker.Outcome, time.Duration) {
 		return breaker.Failure, 0 // Base broke its contract; spare Classify this case
 	}
 	if t.cfg.RetryAfter > 0 && r.Response != nil && !isFallbackOf(r.Request, r.Response) {
-		if d := min(retryAfter(r.Response), t.cfg.RetryAfter); d > 0 {
+		if d := min(field.RetryAfter(r.Response), t.cfg.RetryAfter); d > 0 {
 			return breaker.Failure, d
 		}
 	}

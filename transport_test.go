@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-0b728cf8/httpbreaker"
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
+	"github.com/seed-0b728cf8/httpbreaker/internal/rig"
 )
 
 func TestZeroTransportEqualsNewNil(t *testing.T) {
@@ -23,7 +24,7 @@ func TestZeroTransportEqualsNewNil(t *testing.T) {
 		"zero": new(httpbreaker.Transport), "New(nil)": httpbreaker.New(nil), "zero Config": httpbreaker.New(new(httpbreaker.Config)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := over(t, 1, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
+			p := rig.Over(t, 1, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 			defer rt.CloseIdleConnections()
 			var wg sync.WaitGroup
 			for range 4 {
@@ -36,7 +37,7 @@ func TestZeroTransportEqualsNewNil(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			assert.Equal(t, verdicts{Success: 4}, verdictsOf(rt))
+			assert.Equal(t, rig.Verdicts{Success: 4}, rig.VerdictsOf(rt))
 			base, ok := rt.Unwrap().(*http.Transport)
 			require.True(t, ok)
 			assert.NotSame(t, http.DefaultTransport, base)
@@ -47,14 +48,14 @@ func TestZeroTransportEqualsNewNil(t *testing.T) {
 }
 
 func TestNewCopiesItsConfig(t *testing.T) {
-	base := baseFunc(failing)
-	cfg := &httpbreaker.Config{Base: base, Breakers: tripAfter(1)}
+	base := rig.BaseFunc(rig.Failing)
+	cfg := &httpbreaker.Config{Base: base, Breakers: rig.TripAfter(1)}
 	set := cfg.Breakers
 	rt := httpbreaker.New(cfg)
 	*cfg = httpbreaker.Config{}
 	assert.Same(t, set, rt.Breakers())
 	assert.NotNil(t, rt.Unwrap())
-	_, ok := rt.Unwrap().(baseFunc)
+	_, ok := rt.Unwrap().(rig.BaseFunc)
 	assert.True(t, ok)
 }
 
@@ -65,18 +66,18 @@ func TestNewPanicsAtAnInvalidConfig(t *testing.T) {
 }
 
 func TestTransportsShareASet(t *testing.T) {
-	set := tripAfter(1)
-	one := httpbreaker.New(&httpbreaker.Config{Base: baseFunc(failing), Breakers: set})
-	two := httpbreaker.New(&httpbreaker.Config{Base: respond(200, ""), Breakers: set})
-	_, err := one.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
-	require.ErrorIs(t, err, errBase)
-	_, err = two.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	set := rig.TripAfter(1)
+	one := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(rig.Failing), Breakers: set})
+	two := httpbreaker.New(&httpbreaker.Config{Base: rig.Respond(200, ""), Breakers: set})
+	_, err := one.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+	require.ErrorIs(t, err, rig.ErrBase)
+	_, err = two.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 	require.ErrorIs(t, err, httpbreaker.ErrOpen)
 }
 
 func TestRejectionIsABareOpenError(t *testing.T) {
-	rt := opened(t, "http://a.test/", httpbreaker.Config{})
-	_, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/?token=secret", nil))
+	rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{})
+	_, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/?token=secret", nil))
 	open, ok := err.(*httpbreaker.OpenError) //nolint:errorlint // not wrapped
 	require.True(t, ok, "%T", err)
 	assert.Equal(t, "a.test:80", open.Key)
@@ -93,15 +94,15 @@ func TestRejectionIsABareOpenError(t *testing.T) {
 func TestKeys(t *testing.T) {
 	asked := 0
 	rt := httpbreaker.New(&httpbreaker.Config{
-		Base:     baseFunc(failing),
-		Breakers: tripAfter(1),
+		Base:     rig.BaseFunc(rig.Failing),
+		Breakers: rig.TripAfter(1),
 		Key: func(req *http.Request) string {
 			asked++
 			return req.Header.Get("Tenant")
 		},
 	})
 	send := func(tenant string, withKey ...string) error {
-		req := newRequest(t, "GET", "http://a.test/", nil)
+		req := rig.NewRequest(t, "GET", "http://a.test/", nil)
 		req.Header.Set("Tenant", tenant)
 		for _, key := range withKey {
 			req = req.WithContext(httpbreaker.WithKey(req.Context(), key))
@@ -109,15 +110,15 @@ func TestKeys(t *testing.T) {
 		_, err := rt.RoundTrip(req)
 		return err
 	}
-	require.ErrorIs(t, send("red"), errBase)
+	require.ErrorIs(t, send("red"), rig.ErrBase)
 	require.ErrorIs(t, send("red"), httpbreaker.ErrOpen)
-	require.ErrorIs(t, send("blue"), errBase, "another circuit")
-	require.ErrorIs(t, send(""), errBase, "no circuit")
-	require.ErrorIs(t, send(""), errBase, "no circuit")
+	require.ErrorIs(t, send("blue"), rig.ErrBase, "another circuit")
+	require.ErrorIs(t, send(""), rig.ErrBase, "no circuit")
+	require.ErrorIs(t, send(""), rig.ErrBase, "no circuit")
 	before := asked
-	require.ErrorIs(t, send("red", "green"), errBase, "the context's key comes first")
+	require.ErrorIs(t, send("red", "green"), rig.ErrBase, "the context's key comes first")
 	require.ErrorIs(t, send("white", "green"), httpbreaker.ErrOpen)
-	require.ErrorIs(t, send("red", ""), errBase, "the empty key bypasses")
+	require.ErrorIs(t, send("red", ""), rig.ErrBase, "the empty key bypasses")
 	assert.Equal(t, before, asked)
 	assert.Equal(t, 3, rt.Breakers().Len())
 }
@@ -126,7 +127,7 @@ func TestCallThatTripsGetsItsOwnResult(t *testing.T) {
 	mock := httpmock.NewMockTransport()
 	mock.RegisterResponder("GET", "http://a.test/", httpmock.NewStringResponder(500, "broken"))
 	mock.RegisterResponder("GET", "http://b.test/", httpmock.NewStringResponder(200, "fine"))
-	rt := httpbreaker.New(&httpbreaker.Config{Base: mock, Breakers: tripAfter(3)})
+	rt := httpbreaker.New(&httpbreaker.Config{Base: mock, Breakers: rig.TripAfter(3)})
 	client := &http.Client{Transport: rt}
 	for range 3 {
 		res, err := client.Get("http://a.test/")
@@ -142,7 +143,7 @@ func TestCallThatTripsGetsItsOwnResult(t *testing.T) {
 	res, err := client.Get("http://b.test/")
 	require.NoError(t, err, "other hosts are untouched")
 	require.NoError(t, res.Body.Close())
-	assert.Equal(t, breaker.Closed, stateOf(t, rt, "http://b.test/"))
+	assert.Equal(t, breaker.Closed, rig.StateOf(t, rt, "http://b.test/"))
 }
 
 func TestMockedHostBreaksAndRecovers(t *testing.T) {
@@ -153,7 +154,7 @@ func TestMockedHostBreaksAndRecovers(t *testing.T) {
 			Config: breaker.Config{Failures: 2, OpenFor: 10 * time.Second, Jitter: -1},
 		})})
 		get := func() error {
-			res, err := rt.RoundTrip(newRequest(t, "GET", "https://api.test/", nil))
+			res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "https://api.test/", nil))
 			if err == nil {
 				_, err = io.Copy(io.Discard, res.Body)
 			}
@@ -173,24 +174,24 @@ func TestMockedHostBreaksAndRecovers(t *testing.T) {
 		mock.RegisterResponder("GET", "https://api.test/", httpmock.NewStringResponder(200, "back"))
 		require.NoError(t, get(), "the probe")
 		require.NoError(t, get())
-		assert.Equal(t, breaker.Closed, stateOf(t, rt, "https://api.test/"))
+		assert.Equal(t, breaker.Closed, rig.StateOf(t, rt, "https://api.test/"))
 	})
 }
 
 func TestProbeRushLetsOneThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sent atomic.Int32
-		rt := opened(t, "http://a.test/", httpbreaker.Config{Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+		rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
 			sent.Add(1)
 			time.Sleep(time.Second)
-			return respond(200, "")(req)
+			return rig.Respond(200, "")(req)
 		})})
 		time.Sleep(time.Hour)
 		var wg sync.WaitGroup
 		var rejected atomic.Int32
 		for range 50 {
 			wg.Go(func() {
-				_, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+				_, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 				if errors.Is(err, httpbreaker.ErrOpen) {
 					rejected.Add(1)
 				}
@@ -199,30 +200,30 @@ func TestProbeRushLetsOneThrough(t *testing.T) {
 		wg.Wait()
 		assert.EqualValues(t, 1, sent.Load())
 		assert.EqualValues(t, 49, rejected.Load())
-		assert.Equal(t, breaker.Closed, stateOf(t, rt, "http://a.test/"))
+		assert.Equal(t, breaker.Closed, rig.StateOf(t, rt, "http://a.test/"))
 	})
 }
 
 func TestClassifierThatPanics(t *testing.T) {
-	body := newSpyBody("x")
+	body := rig.NewSpyBody("x")
 	rt := httpbreaker.New(&httpbreaker.Config{
-		Base:     bodyOf(200, body),
+		Base:     rig.BodyOf(200, body),
 		Classify: func(httpbreaker.Result) breaker.Outcome { panic("what now?") },
 	})
 	assert.PanicsWithValue(t, "what now?", func() {
-		_, _ = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+		_, _ = rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 	})
-	assert.Equal(t, verdicts{Ignored: 1}, verdictsOf(rt))
-	assert.Zero(t, inFlight(rt))
-	assert.EqualValues(t, 1, body.closes.Load(), "nobody else will close it")
+	assert.Equal(t, rig.Verdicts{Ignored: 1}, rig.VerdictsOf(rt))
+	assert.Zero(t, rig.InFlight(rt))
+	assert.EqualValues(t, 1, body.Closes.Load(), "nobody else will close it")
 }
 
 func TestInnerBreakersRejectionIsNotTheHostsFault(t *testing.T) {
-	inner := opened(t, "http://a.test/", httpbreaker.Config{})
+	inner := rig.Opened(t, "http://a.test/", httpbreaker.Config{})
 	outer := httpbreaker.New(&httpbreaker.Config{Base: inner})
-	_, err := outer.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	_, err := outer.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 	require.ErrorIs(t, err, httpbreaker.ErrOpen)
-	assert.Equal(t, verdicts{Ignored: 1}, verdictsOf(outer))
+	assert.Equal(t, rig.Verdicts{Ignored: 1}, rig.VerdictsOf(outer))
 }
 
 func TestRetryAfterOpensTheCircuit(t *testing.T) {
@@ -232,38 +233,38 @@ func TestRetryAfterOpensTheCircuit(t *testing.T) {
 		status int
 		field  string
 		want   time.Duration // open for; zero: stays closed
-		counts verdicts
+		counts rig.Verdicts
 	}{
-		{"503", time.Minute, 503, "30", 30 * time.Second, verdicts{Failure: 1}},
-		{"429", time.Minute, 429, "30", 30 * time.Second, verdicts{Failure: 1}},
-		{"at most", time.Minute, 503, "99999999999", time.Minute, verdicts{Failure: 1}},
-		{"date", time.Minute, 503, "Sat, 01 Jan 2000 00:00:20 GMT", 20 * time.Second, verdicts{Failure: 1}},
-		{"no time at all", time.Minute, 429, "0", 0, verdicts{Ignored: 1}},
-		{"garbage", time.Minute, 503, "soon", 0, verdicts{Failure: 1}},
-		{"not asked for, 429", 0, 429, "30", 0, verdicts{Ignored: 1}},
-		{"not asked for, 503", 0, 503, "30", 0, verdicts{Failure: 1}},
-		{"another status", time.Minute, 500, "30", 0, verdicts{Failure: 1}},
+		{"503", time.Minute, 503, "30", 30 * time.Second, rig.Verdicts{Failure: 1}},
+		{"429", time.Minute, 429, "30", 30 * time.Second, rig.Verdicts{Failure: 1}},
+		{"at most", time.Minute, 503, "99999999999", time.Minute, rig.Verdicts{Failure: 1}},
+		{"date", time.Minute, 503, "Sat, 01 Jan 2000 00:00:20 GMT", 20 * time.Second, rig.Verdicts{Failure: 1}},
+		{"no time at all", time.Minute, 429, "0", 0, rig.Verdicts{Ignored: 1}},
+		{"garbage", time.Minute, 503, "soon", 0, rig.Verdicts{Failure: 1}},
+		{"not asked for, 429", 0, 429, "30", 0, rig.Verdicts{Ignored: 1}},
+		{"not asked for, 503", 0, 503, "30", 0, rig.Verdicts{Failure: 1}},
+		{"another status", time.Minute, 500, "30", 0, rig.Verdicts{Failure: 1}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rt := httpbreaker.New(&httpbreaker.Config{
 					RetryAfter: tc.max,
-					Base: baseFunc(func(req *http.Request) (*http.Response, error) {
-						res, err := respond(tc.status, "")(req)
+					Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+						res, err := rig.Respond(tc.status, "")(req)
 						res.Header.Set("Retry-After", tc.field)
 						return res, err
 					}),
 					Breakers: breaker.NewSet(breaker.Options{Config: breaker.Config{OpenFor: time.Second, MaxOpenFor: time.Second}}),
 				})
-				res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+				res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 				require.NoError(t, err)
 				assert.Equal(t, tc.status, res.StatusCode)
-				assert.Equal(t, tc.counts, verdictsOf(rt))
+				assert.Equal(t, tc.counts, rig.VerdictsOf(rt))
 				if tc.want == 0 {
-					assert.Equal(t, breaker.Closed, stateOf(t, rt, "http://a.test/"))
+					assert.Equal(t, breaker.Closed, rig.StateOf(t, rt, "http://a.test/"))
 					return
 				}
-				_, err = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+				_, err = rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 				var open *httpbreaker.OpenError
 				require.ErrorAs(t, err, &open)
 				assert.Equal(t, tc.want, open.RetryAfter())
@@ -279,16 +280,16 @@ func TestRetryAfterNeverShortens(t *testing.T) {
 		proceed := map[string]chan struct{}{"60": make(chan struct{}), "5": make(chan struct{})}
 		rt := httpbreaker.New(&httpbreaker.Config{
 			RetryAfter: time.Hour,
-			Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+			Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
 				field := req.Header.Get("X-Retry-After")
 				<-proceed[field]
-				res, err := respond(503, "")(req)
+				res, err := rig.Respond(503, "")(req)
 				res.Header.Set("Retry-After", field)
 				return res, err
 			}),
 		})
 		send := func(field string) {
-			req := newRequest(t, "GET", "http://a.test/", nil)
+			req := rig.NewRequest(t, "GET", "http://a.test/", nil)
 			req.Header.Set("X-Retry-After", field)
 			_, err := rt.RoundTrip(req)
 			assert.NoError(t, err)
@@ -300,7 +301,7 @@ func TestRetryAfterNeverShortens(t *testing.T) {
 		synctest.Wait()
 		close(proceed["5"])
 		synctest.Wait()
-		_, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+		_, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 		var open *httpbreaker.OpenError
 		require.ErrorAs(t, err, &open)
 		assert.Equal(t, time.Minute, open.RetryAfter())

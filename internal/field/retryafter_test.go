@@ -1,4 +1,4 @@
-package httpbreaker
+package field_test
 
 import (
 	"math"
@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-0b728cf8/httpbreaker/internal/field"
 	"github.com/stretchr/testify/assert"
 )
 
@@ -48,7 +49,7 @@ func TestRetryAfterField(t *testing.T) {
 				res := &http.Response{StatusCode: status, Header: http.Header{}}
 				res.Header.Set("Retry-After", tc.field)
 				res.Header.Set("Date", tc.date)
-				assert.Equal(t, want, retryAfter(res), "status %d, Retry-After: %q", status, tc.field)
+				assert.Equal(t, want, field.RetryAfter(res), "status %d, Retry-After: %q", status, tc.field)
 			}
 		})
 	}
@@ -58,10 +59,10 @@ func FuzzRetryAfterField(f *testing.F) {
 	for _, s := range []string{"120", "99999999999", "Sun, 06 Nov 1994 08:49:37 GMT", "-1", ""} {
 		f.Add(s, "Sun, 06 Nov 1994 08:49:37 GMT")
 	}
-	f.Fuzz(func(t *testing.T, field, date string) {
-		res := &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {field}, "Date": {date}}}
-		if d := retryAfter(res); d < 0 {
-			t.Errorf("Retry-After: %q is %v", field, d)
+	f.Fuzz(func(t *testing.T, text, date string) {
+		res := &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {text}, "Date": {date}}}
+		if d := field.RetryAfter(res); d < 0 {
+			t.Errorf("Retry-After: %q is %v", text, d)
 		}
 	})
 }

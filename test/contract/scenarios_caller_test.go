@@ -1,4 +1,4 @@
-package httpbreaker_test
+package contract_test
 
 import (
 	"bufio"
@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
+	"github.com/seed-0b728cf8/httpbreaker/internal/rig"
 )
 
 // requestScenarios are requests that net/http refuses to send, and some that one
@@ -30,7 +31,7 @@ var requestScenarios = []scenario{
 	{name: "odd header value", want: breaker.Success, setup: edited(func(r *http.Request) { r.Header.Set("X-A", "a\tb\xff") })},
 	{name: "bad trailer", want: breaker.Ignored, setup: edited(func(r *http.Request) { r.Trailer = http.Header{"X-A": {"a\x00b"}} })},
 	{name: "forbidden trailer", want: breaker.Ignored, setup: edited(func(r *http.Request) {
-		r.Method, r.Body, r.Trailer = "POST", newSpyBody("body"), http.Header{"Content-Length": nil}
+		r.Method, r.Body, r.Trailer = "POST", rig.NewSpyBody("body"), http.Header{"Content-Length": nil}
 	})},
 	{name: "control character in the query", want: breaker.Ignored, setup: edited(func(r *http.Request) { r.URL.RawQuery = "a\x01b" })},
 	{name: "control character in an opaque url", want: breaker.Ignored, setup: edited(func(r *http.Request) { r.URL.Opaque = "//h/a\x7fb" })},
@@ -47,14 +48,14 @@ var requestScenarios = []scenario{
 	})},
 	{name: "skipped protocol of one's own", want: breaker.Success, setup: func(t *testing.T) exchange {
 		x := edited(nil)(t)
-		x.base.(*http.Transport).RegisterProtocol("http", baseFunc(func(*http.Request) (*http.Response, error) {
+		x.base.(*http.Transport).RegisterProtocol("http", rig.BaseFunc(func(*http.Request) (*http.Response, error) {
 			return nil, http.ErrSkipAltProtocol
 		}))
 		return x
 	}},
 	{name: "another round tripper asked for", want: breaker.Ignored, setup: func(t *testing.T) exchange {
 		x := edited(nil)(t)
-		x.base = baseFunc(func(*http.Request) (*http.Response, error) { return nil, http.ErrSkipAltProtocol })
+		x.base = rig.BaseFunc(func(*http.Request) (*http.Response, error) { return nil, http.ErrSkipAltProtocol })
 		return x
 	}},
 }
@@ -63,7 +64,7 @@ var requestScenarios = []scenario{
 func edited(edit func(*http.Request)) func(*testing.T) exchange {
 	return func(t *testing.T) exchange {
 		x := http1("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", hold, func(base *http.Transport) {
-			base.RegisterProtocol("fail", baseFunc(failing))
+			base.RegisterProtocol("fail", rig.BaseFunc(rig.Failing))
 		})(t)
 		if edit != nil {
 			edit(x.req)

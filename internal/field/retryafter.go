@@ -1,4 +1,5 @@
-package httpbreaker
+// Package field reads and writes the header fields that a Transport goes by.
+package field
 
 import (
 	"math"
@@ -6,13 +7,13 @@ import (
 	"time"
 )
 
-// retryAfter returns how long a 429 or 503 asks its clients to stay away, by its
+// RetryAfter returns how long a 429 or 503 asks its clients to stay away, by its
 // Retry-After field (RFC 9110 section 10.2.3). It is zero for any other response, for
 // a field that cannot be understood and for a time that has passed.
 //
 // A date is measured against the response's own Date, so that a difference between
 // the two clocks does not matter. What is too long for a Duration is the longest one.
-func retryAfter(res *http.Response) time.Duration {
+func RetryAfter(res *http.Response) time.Duration {
 	if res.StatusCode != http.StatusTooManyRequests && res.StatusCode != http.StatusServiceUnavailable {
 		return 0
 	}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package httpbreaker_test
+package contract_test
 
 import (
 	"context"

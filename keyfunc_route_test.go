@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-0b728cf8/httpbreaker"
+	"github.com/seed-0b728cf8/httpbreaker/internal/rig"
 )
 
 func TestByRoute(t *testing.T) {
@@ -91,7 +92,7 @@ func TestByRouteOddRequests(t *testing.T) {
 	}
 	assert.Equal(t, "!invalid", key(nil))
 	assert.Equal(t, "!invalid", key(&http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Host: "a b", Path: "/users/7"}}))
-	assert.Equal(t, "h", httpbreaker.ByRoute()(newRequest(t, "GET", "https://h/users/7", nil)), "no patterns")
+	assert.Equal(t, "h", httpbreaker.ByRoute()(rig.NewRequest(t, "GET", "https://h/users/7", nil)), "no patterns")
 }
 
 func TestByRouteRefusesBadPatterns(t *testing.T) {
@@ -167,7 +168,7 @@ func TestByRouteAllocates(t *testing.T) {
 		"http://h/search":   2,
 		"https://h/other/x": 6,
 	} {
-		req := newRequest(t, "GET", rawURL, nil)
+		req := rig.NewRequest(t, "GET", rawURL, nil)
 		key(req)
 		assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { key(req) }), most, rawURL)
 	}

@@ -1,4 +1,4 @@
-package httpbreaker_test
+package contract_test
 
 import (
 	"context"
@@ -19,36 +19,36 @@ import (
 
 	"github.com/seed-0b728cf8/httpbreaker"
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
+	"github.com/seed-0b728cf8/httpbreaker/internal/rig"
 )
 
-// The tests of the three obligations files go through what net/http
-// asks of a RoundTripper, or quietly relies on. This one is about the request.
+// What net/http asks of a RoundTripper, or quietly relies on, about the request.
 
 func TestRequestBodyIsClosedWhenRejected(t *testing.T) {
-	base := baseFunc(func(*http.Request) (*http.Response, error) {
+	base := rig.BaseFunc(func(*http.Request) (*http.Response, error) {
 		t.Error("the base was asked")
-		return nil, errBase
+		return nil, rig.ErrBase
 	})
 	for _, fallback := range []httpbreaker.Fallback{nil, httpbreaker.Respond(503, nil, nil)} {
-		rt := opened(t, "http://a.test/", httpbreaker.Config{Base: base, Fallback: fallback})
-		body := newSpyBody("secret")
-		res, err := rt.RoundTrip(newRequest(t, "POST", "http://a.test/", body))
+		rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Base: base, Fallback: fallback})
+		body := rig.NewSpyBody("secret")
+		res, err := rt.RoundTrip(rig.NewRequest(t, "POST", "http://a.test/", body))
 		assert.True(t, (res == nil) != (err == nil), "exactly one of response and error")
-		assert.EqualValues(t, 0, body.reads.Load(), "reads")
-		assert.EqualValues(t, 1, body.closes.Load(), "closes")
+		assert.EqualValues(t, 0, body.Reads.Load(), "reads")
+		assert.EqualValues(t, 1, body.Closes.Load(), "closes")
 	}
 }
 
 func TestRequestBodyIsClosedBeforeTheFallbackIsAsked(t *testing.T) {
-	body := newSpyBody("")
+	body := rig.NewSpyBody("")
 	closedBefore := false
-	rt := opened(t, "http://a.test/", httpbreaker.Config{
+	rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{
 		Fallback: func(httpbreaker.Result) (*http.Response, error) {
-			closedBefore = body.closes.Load() == 1
+			closedBefore = body.Closes.Load() == 1
 			return nil, nil
 		},
 	})
-	_, err := rt.RoundTrip(newRequest(t, "POST", "http://a.test/", body))
+	_, err := rt.RoundTrip(rig.NewRequest(t, "POST", "http://a.test/", body))
 	require.ErrorIs(t, err, httpbreaker.ErrOpen)
 	assert.True(t, closedBefore)
 }
@@ -57,13 +57,13 @@ func TestRequestBodyIsClosedWhenTheContextIsDone(t *testing.T) {
 	cause := errors.New("the user pressed stop")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
-	rt := httpbreaker.New(&httpbreaker.Config{Base: respond(200, "")})
-	body := newSpyBody("")
-	_, err := rt.RoundTrip(newRequest(t, "POST", "http://a.test/", body).WithContext(ctx))
+	rt := httpbreaker.New(&httpbreaker.Config{Base: rig.Respond(200, "")})
+	body := rig.NewSpyBody("")
+	_, err := rt.RoundTrip(rig.NewRequest(t, "POST", "http://a.test/", body).WithContext(ctx))
 	assert.Equal(t, cause, err, "the cause itself")
-	assert.EqualValues(t, 1, body.closes.Load())
-	assert.Zero(t, verdictsOf(rt))
-	assert.Zero(t, inFlight(rt))
+	assert.EqualValues(t, 1, body.Closes.Load())
+	assert.Zero(t, rig.VerdictsOf(rt))
+	assert.Zero(t, rig.InFlight(rt))
 }
 
 func TestRequestBodyIsClosedWhenTheUsersFunctionsPanic(t *testing.T) {
@@ -71,11 +71,11 @@ func TestRequestBodyIsClosedWhenTheUsersFunctionsPanic(t *testing.T) {
 		"Key":      {Key: func(*http.Request) string { panic("no key") }},
 		"Override": {Breakers: breaker.NewSet(breaker.Options{Override: func(string, *breaker.Config) { panic("no key") }})},
 	} {
-		body := newSpyBody("")
+		body := rig.NewSpyBody("")
 		assert.PanicsWithValue(t, "no key", func() {
-			_, _ = httpbreaker.New(&cfg).RoundTrip(newRequest(t, "POST", "http://a.test/", body))
+			_, _ = httpbreaker.New(&cfg).RoundTrip(rig.NewRequest(t, "POST", "http://a.test/", body))
 		}, name)
-		assert.EqualValues(t, 1, body.closes.Load(), name)
+		assert.EqualValues(t, 1, body.Closes.Load(), name)
 	}
 }
 
@@ -86,20 +86,20 @@ func TestRequestBodyMayBeClosedAfterTheResponse(t *testing.T) {
 		_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/1 would read all before it answers
 		w.WriteHeader(http.StatusOK)
 	}
-	eachProtocol(t, h, func(t *testing.T, p peer) {
-		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
+	rig.EachProtocol(t, h, func(t *testing.T, p rig.Peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.Base})
 		release := make(chan struct{})
-		body := newSpyBody("")
-		body.Reader = readerFunc(func(buf []byte) (int, error) {
+		body := rig.NewSpyBody("")
+		body.Reader = rig.ReaderFunc(func(buf []byte) (int, error) {
 			<-release
 			return 0, errors.New("read after close")
 		})
-		res, err := rt.RoundTrip(newRequest(t, "POST", p.URL, body))
+		res, err := rt.RoundTrip(rig.NewRequest(t, "POST", p.URL, body))
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
 		close(release)
-		assert.True(t, eventually(func() bool { return body.closes.Load() > 0 }), "body closed")
-		assert.Equal(t, verdicts{Success: 1}, verdictsOf(rt))
+		assert.True(t, rig.Eventually(func() bool { return body.Closes.Load() > 0 }), "body closed")
+		assert.Equal(t, rig.Verdicts{Success: 1}, rig.VerdictsOf(rt))
 	})
 }
 
@@ -108,17 +108,17 @@ func TestRequestIsNotModified(t *testing.T) {
 		name string
 		body io.Reader
 	}{
-		{"no body", nil}, {"NoBody", http.NoBody}, {"rewindable", strings.NewReader("x")}, {"stream", newSpyBody("x")},
+		{"no body", nil}, {"NoBody", http.NoBody}, {"rewindable", strings.NewReader("x")}, {"stream", rig.NewSpyBody("x")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			req := newRequest(t, "POST", "http://a.test/p?q", tc.body)
+			req := rig.NewRequest(t, "POST", "http://a.test/p?q", tc.body)
 			req.Header.Set("X-A", "1")
 			req.Trailer = http.Header{"X-T": nil}
 			before, header := *req, req.Header.Clone()
 			var sent *http.Request
-			rt := httpbreaker.New(&httpbreaker.Config{Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+			rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
 				sent = req
-				return respond(200, "ok")(req)
+				return rig.Respond(200, "ok")(req)
 			})})
 			res, err := rt.RoundTrip(req)
 			require.NoError(t, err)
@@ -162,9 +162,9 @@ func assertSameFields(t *testing.T, want, got *http.Request, except ...string) {
 }
 
 func TestRequestIsNotRetained(t *testing.T) {
-	rt := httpbreaker.New(&httpbreaker.Config{Base: respond(200, "ok"), Breakers: tripAfter(1)})
+	rt := httpbreaker.New(&httpbreaker.Config{Base: rig.Respond(200, "ok"), Breakers: rig.TripAfter(1)})
 	do := func() weak.Pointer[http.Request] {
-		req := newRequest(t, "POST", "http://a.test/", newSpyBody("x"))
+		req := rig.NewRequest(t, "POST", "http://a.test/", rig.NewSpyBody("x"))
 		res, err := rt.RoundTrip(req)
 		if err == nil {
 			_, _ = io.Copy(io.Discard, res.Body)
@@ -173,22 +173,22 @@ func TestRequestIsNotRetained(t *testing.T) {
 		return weak.Make(req)
 	}
 	check := func(what string, request weak.Pointer[http.Request]) {
-		assert.True(t, eventually(func() bool { runtime.GC(); return request.Value() == nil }), what)
+		assert.True(t, rig.Eventually(func() bool { runtime.GC(); return request.Value() == nil }), what)
 	}
 	check("answered", do())
-	trip(t, rt, "http://a.test/")
+	rig.Trip(t, rt, "http://a.test/")
 	check("rejected", do())
 	runtime.KeepAlive(rt)
 }
 
 func TestConcurrentUse(t *testing.T) {
-	eachProtocol(t, func(w http.ResponseWriter, req *http.Request) { _, _ = io.Copy(w, req.Body) }, func(t *testing.T, p peer) {
-		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
+	rig.EachProtocol(t, func(w http.ResponseWriter, req *http.Request) { _, _ = io.Copy(w, req.Body) }, func(t *testing.T, p rig.Peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.Base})
 		client := &http.Client{Transport: rt}
 		var wg sync.WaitGroup
 		for range 30 {
 			wg.Go(func() {
-				res, err := client.Post(p.URL, "text/plain", newSpyBody("hello"))
+				res, err := client.Post(p.URL, "text/plain", rig.NewSpyBody("hello"))
 				if assert.NoError(t, err) {
 					got, err := io.ReadAll(res.Body)
 					assert.NoError(t, err)
@@ -198,17 +198,17 @@ func TestConcurrentUse(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		assert.Equal(t, verdicts{Success: 30}, verdictsOf(rt))
-		assert.Zero(t, inFlight(rt))
+		assert.Equal(t, rig.Verdicts{Success: 30}, rig.VerdictsOf(rt))
+		assert.Zero(t, rig.InFlight(rt))
 	})
 }
 
 func TestExpectContinueBodyIsNotReadWhenRejected(t *testing.T) {
-	eachProtocol(t, func(w http.ResponseWriter, req *http.Request) { _, _ = io.Copy(w, req.Body) }, func(t *testing.T, p peer) {
-		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
-		send := func() (*spyBody, *http.Response, error) {
-			body := newSpyBody("hello")
-			req := newRequest(t, "PUT", p.URL, body)
+	rig.EachProtocol(t, func(w http.ResponseWriter, req *http.Request) { _, _ = io.Copy(w, req.Body) }, func(t *testing.T, p rig.Peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.Base})
+		send := func() (*rig.SpyBody, *http.Response, error) {
+			body := rig.NewSpyBody("hello")
+			req := rig.NewRequest(t, "PUT", p.URL, body)
 			req.Header.Set("Expect", "100-continue")
 			res, err := rt.RoundTrip(req)
 			return body, res, err
@@ -220,11 +220,11 @@ func TestExpectContinueBodyIsNotReadWhenRejected(t *testing.T) {
 		require.NoError(t, res.Body.Close())
 		assert.Equal(t, "hello", string(got))
 
-		trip(t, rt, p.URL)
+		rig.Trip(t, rt, p.URL)
 		body, _, err := send()
 		require.ErrorIs(t, err, httpbreaker.ErrOpen)
-		assert.EqualValues(t, 0, body.reads.Load())
-		assert.EqualValues(t, 1, body.closes.Load())
+		assert.EqualValues(t, 0, body.Reads.Load())
+		assert.EqualValues(t, 1, body.Closes.Load())
 	})
 }
 
@@ -232,10 +232,10 @@ func TestExpectContinueBodyIsNotReadWhenRejected(t *testing.T) {
 func TestNoBodyStaysNoBody(t *testing.T) {
 	var framing []string
 	h := func(_ http.ResponseWriter, req *http.Request) { framing = append(framing, req.TransferEncoding...) }
-	eachProtocol(t, h, func(t *testing.T, p peer) {
-		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
+	rig.EachProtocol(t, h, func(t *testing.T, p rig.Peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.Base})
 		for _, body := range []io.Reader{nil, http.NoBody} {
-			res, err := rt.RoundTrip(newRequest(t, "POST", p.URL, body))
+			res, err := rt.RoundTrip(rig.NewRequest(t, "POST", p.URL, body))
 			require.NoError(t, err)
 			require.NoError(t, res.Body.Close())
 		}
@@ -245,11 +245,11 @@ func TestNoBodyStaysNoBody(t *testing.T) {
 
 // The base recognises bodies in memory by their type, and sends them in one write.
 func TestBodiesInMemoryAreNotWrapped(t *testing.T) {
-	req := newRequest(t, "POST", "http://a.test/", strings.NewReader("x"))
-	rt := httpbreaker.New(&httpbreaker.Config{Base: baseFunc(func(sent *http.Request) (*http.Response, error) {
+	req := rig.NewRequest(t, "POST", "http://a.test/", strings.NewReader("x"))
+	rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(func(sent *http.Request) (*http.Response, error) {
 		assert.Same(t, req, sent)
 		assert.Equal(t, reflect.TypeOf(io.NopCloser(strings.NewReader(""))), reflect.TypeOf(sent.Body))
-		return respond(200, "")(sent)
+		return rig.Respond(200, "")(sent)
 	})})
 	_, err := rt.RoundTrip(req)
 	require.NoError(t, err)
@@ -263,8 +263,8 @@ func TestGetBodyIsKept(t *testing.T) {
 		}
 		_, _ = io.Copy(w, req.Body)
 	}
-	eachProtocol(t, h, func(t *testing.T, p peer) {
-		client := &http.Client{Transport: httpbreaker.New(&httpbreaker.Config{Base: p.base})}
+	rig.EachProtocol(t, h, func(t *testing.T, p rig.Peer) {
+		client := &http.Client{Transport: httpbreaker.New(&httpbreaker.Config{Base: p.Base})}
 		res, err := client.Post(p.URL, "text/plain", strings.NewReader("again"))
 		require.NoError(t, err)
 		got, err := io.ReadAll(res.Body)
@@ -279,19 +279,19 @@ func TestRequestTrailersAreSent(t *testing.T) {
 		_, _ = io.Copy(io.Discard, req.Body)
 		w.Header().Set("X-Got", req.Trailer.Get("X-Sum"))
 	}
-	eachProtocol(t, h, func(t *testing.T, p peer) {
-		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
+	rig.EachProtocol(t, h, func(t *testing.T, p rig.Peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.Base})
 		trailer := http.Header{"X-Sum": nil}
-		body := newSpyBody("")
+		body := rig.NewSpyBody("")
 		content := strings.NewReader("hello")
-		body.Reader = readerFunc(func(buf []byte) (int, error) {
+		body.Reader = rig.ReaderFunc(func(buf []byte) (int, error) {
 			n, err := content.Read(buf)
 			if err == io.EOF {
 				trailer.Set("X-Sum", "abc") // as late as it may be
 			}
 			return n, err
 		})
-		req := newRequest(t, "POST", p.URL, body)
+		req := rig.NewRequest(t, "POST", p.URL, body)
 		req.Trailer = trailer
 		res, err := rt.RoundTrip(req)
 		require.NoError(t, err)
@@ -305,14 +305,14 @@ func TestRequestTrailersAreSent(t *testing.T) {
 func TestContextIsTheCallersOwn(t *testing.T) {
 	const size = 4 << 20
 	h := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, size)) }
-	eachProtocol(t, h, func(t *testing.T, p peer) {
+	rig.EachProtocol(t, h, func(t *testing.T, p rig.Peer) {
 		type contextKey struct{}
 		ctx := context.WithValue(t.Context(), contextKey{}, "value")
-		rt := httpbreaker.New(&httpbreaker.Config{Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
 			assert.Equal(t, ctx, req.Context())
-			return p.base.RoundTrip(req)
+			return p.Base.RoundTrip(req)
 		})})
-		res, err := rt.RoundTrip(newRequest(t, "POST", p.URL, newSpyBody("x")).WithContext(ctx))
+		res, err := rt.RoundTrip(rig.NewRequest(t, "POST", p.URL, rig.NewSpyBody("x")).WithContext(ctx))
 		require.NoError(t, err)
 		n, err := io.Copy(io.Discard, res.Body)
 		require.NoError(t, err)
@@ -327,16 +327,16 @@ func TestInformationalResponsesReachTheirHook(t *testing.T) {
 		w.WriteHeader(http.StatusEarlyHints)
 		w.WriteHeader(http.StatusOK)
 	}
-	eachProtocol(t, h, func(t *testing.T, p peer) {
+	rig.EachProtocol(t, h, func(t *testing.T, p rig.Peer) {
 		var hints []int
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
 			Got1xxResponse: func(code int, _ textproto.MIMEHeader) error { hints = append(hints, code); return nil },
 		})
-		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
-		res, err := rt.RoundTrip(newRequest(t, "GET", p.URL, nil).WithContext(ctx))
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.Base})
+		res, err := rt.RoundTrip(rig.NewRequest(t, "GET", p.URL, nil).WithContext(ctx))
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
 		assert.Equal(t, []int{http.StatusEarlyHints}, hints)
-		assert.Equal(t, verdicts{Success: 1}, verdictsOf(rt))
+		assert.Equal(t, rig.Verdicts{Success: 1}, rig.VerdictsOf(rt))
 	})
 }

@@ -1,4 +1,4 @@
-package httpbreaker
+package fault
 
 import "syscall"
 

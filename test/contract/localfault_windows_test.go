@@ -1,4 +1,4 @@
-package httpbreaker_test
+package contract_test
 
 import (
 	"net"

@@ -1,4 +1,4 @@
-package httpbreaker_test
+package contract_test
 
 import (
 	"io"
@@ -15,15 +15,16 @@ import (
 
 	"github.com/seed-0b728cf8/httpbreaker"
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
+	"github.com/seed-0b728cf8/httpbreaker/internal/rig"
 )
 
 // The servers of this file are real. Each fails in its own way.
 
 func TestDeadServer(t *testing.T) {
-	noLeaks(t)
+	rig.NoLeaks(t)
 	s := httptest.NewServer(http.NotFoundHandler())
 	s.Close() // its port refuses connections now
-	rt := httpbreaker.New(&httpbreaker.Config{Breakers: tripAfter(3)})
+	rt := httpbreaker.New(&httpbreaker.Config{Breakers: rig.TripAfter(3)})
 	defer rt.CloseIdleConnections()
 	client := &http.Client{Transport: rt}
 	for range 3 {
@@ -33,11 +34,11 @@ func TestDeadServer(t *testing.T) {
 	}
 	_, err := client.Get(s.URL)
 	require.ErrorIs(t, err, httpbreaker.ErrOpen)
-	assert.Equal(t, verdicts{Failure: 3}, verdictsOf(rt))
+	assert.Equal(t, rig.Verdicts{Failure: 3}, rig.VerdictsOf(rt))
 }
 
 func TestRefusingServer(t *testing.T) {
-	noLeaks(t)
+	rig.NoLeaks(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
@@ -52,7 +53,7 @@ func TestRefusingServer(t *testing.T) {
 			_ = conn.Close() // takes connections and hangs up
 		}
 	}()
-	rt := httpbreaker.New(&httpbreaker.Config{Breakers: tripAfter(3)})
+	rt := httpbreaker.New(&httpbreaker.Config{Breakers: rig.TripAfter(3)})
 	defer rt.CloseIdleConnections()
 	client := &http.Client{Transport: rt}
 	for range 3 {
@@ -74,9 +75,9 @@ func TestFailingServerRecovers(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, "body")
 	}
-	eachProtocol(t, h, func(t *testing.T, p peer) {
+	rig.EachProtocol(t, h, func(t *testing.T, p rig.Peer) {
 		broken.Store(true)
-		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base, Breakers: tripAfter(3)})
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.Base, Breakers: rig.TripAfter(3)})
 		client := &http.Client{Transport: rt}
 		get := func() (int, error) {
 			res, err := client.Get(p.URL)
@@ -96,13 +97,13 @@ func TestFailingServerRecovers(t *testing.T) {
 		require.ErrorIs(t, err, httpbreaker.ErrOpen)
 
 		broken.Store(false)
-		b, _ := rt.Breakers().Lookup(httpbreaker.ByHost(newRequest(t, "GET", p.URL, nil)))
+		b, _ := rt.Breakers().Lookup(httpbreaker.ByHost(rig.NewRequest(t, "GET", p.URL, nil)))
 		b.Trip(time.Nanosecond, "so that nobody has to wait")
-		assert.True(t, eventually(func() bool {
+		assert.True(t, rig.Eventually(func() bool {
 			status, err := get()
 			return err == nil && status == http.StatusOK
 		}))
-		assert.Equal(t, breaker.Closed, stateOf(t, rt, p.URL))
+		assert.Equal(t, breaker.Closed, rig.StateOf(t, rt, p.URL))
 	})
 }
 
@@ -113,8 +114,8 @@ func TestTruncatingServer(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}
-	eachProtocol(t, h, func(t *testing.T, p peer) {
-		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base, Breakers: tripAfter(3)})
+	rig.EachProtocol(t, h, func(t *testing.T, p rig.Peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.Base, Breakers: rig.TripAfter(3)})
 		client := &http.Client{Transport: rt}
 		for range 3 {
 			res, err := client.Get(p.URL)

@@ -1,4 +1,4 @@
-package httpbreaker
+package key
 
 import (
 	"cmp"
@@ -11,50 +11,29 @@ import (
 	"unicode/utf8"
 )
 
-// ByRoute returns a [KeyFunc] with a circuit for each route of each host, so that
-// one bad endpoint leaves the others alone. The patterns are those of
-// [http.ServeMux], and so is the choice between them. What matches none of them
-// goes by host.
-//
-//	httpbreaker.ByRoute("GET /users/{id}", "/search/", "POST pay.example.com/charges")
-//
-//	GET  https://api.example.com/users/7       GET /users/{id} api.example.com
-//	GET  http://api.example.com/users/7        GET /users/{id} api.example.com:80
-//	HEAD https://api.example.com/users/7       GET /users/{id} api.example.com
-//	GET  https://api.example.com/search        /search/ api.example.com
-//	POST https://pay.example.com/charges       POST pay.example.com/charges
-//	PUT  https://api.example.com/users/7       api.example.com
-//
-// The key is the pattern and what [ByHost] says, which is left out where the
-// pattern names the host and the port is that of https. A pattern's host is
-// compared with the URL's, not with the Host header. As in a ServeMux, GET
-// matches HEAD too, a path is cleaned before it is matched, and "/search" belongs
-// to the pattern "/search/" unless another one matches it exactly. An empty
-// method is GET. A URL in opaque form goes by host.
-//
-// ByRoute panics, naming the pattern, if one is malformed, has a host that no URL
-// can have, or conflicts with an earlier one; and if the setting httpmuxgo121 of
-// GODEBUG has switched patterns off.
-func ByRoute(patterns ...string) KeyFunc {
+// Routes are patterns of http.ServeMux and the keys made of them.
+type Routes struct {
+	mux    *http.ServeMux
+	routes map[string]route // by pattern
+	keys   memo             // by route.id and host key
+}
+
+// NewRoutes returns an error that names the pattern if one is malformed, has a host that
+// no URL can have, or conflicts with an earlier one.
+func NewRoutes(patterns []string) (*Routes, error) {
 	if patternsOff() {
-		panic("httpbreaker: ByRoute: GODEBUG has httpmuxgo121=1, which switches the patterns of http.ServeMux off")
+		return nil, errors.New("GODEBUG has httpmuxgo121=1, which switches the patterns of http.ServeMux off")
 	}
-	r := &router{mux: http.NewServeMux(), routes: make(map[string]route), keys: newMemo()}
+	r := &Routes{mux: http.NewServeMux(), routes: make(map[string]route)}
 	for i, pattern := range patterns {
 		if err := r.add(pattern); err != nil {
-			panic(fmt.Sprintf("httpbreaker: ByRoute: patterns[%d] = %q: %v", i, pattern, err))
+			return nil, fmt.Errorf("patterns[%d] = %q: %w", i, pattern, err)
 		}
 	}
 	// A ServeMux takes three times as long over a path that it does not find. This
 	// fails where there is such a pattern already, and that serves as well.
 	_ = register(r.mux, "/")
-	return r.key
-}
-
-type router struct {
-	mux    *http.ServeMux
-	routes map[string]route // by pattern
-	keys   *memo            // by route.id and host key
+	return r, nil
 }
 
 type route struct {
@@ -65,7 +44,7 @@ type route struct {
 
 // add registers a pattern in the form in which it stands in keys: one blank
 // after the method, and a canonical host.
-func (r *router) add(pattern string) error {
+func (r *Routes) add(pattern string) error {
 	if strings.ContainsFunc(pattern, func(c rune) bool { return c != '\t' && !unicode.IsPrint(c) || c == utf8.RuneError }) {
 		return errors.New("want printable text")
 	}
@@ -92,8 +71,10 @@ func (r *router) add(pattern string) error {
 	return nil
 }
 
-func (r *router) key(req *http.Request) string {
-	host := ByHost(req)
+// Key returns the pattern that req matches and the key of its host, or that of its host
+// alone.
+func (r *Routes) Key(req *http.Request) string {
+	host := OfHost(req)
 	if host == invalidHost || req.URL.Opaque != "" {
 		return host
 	}

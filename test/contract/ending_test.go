@@ -1,4 +1,4 @@
-package httpbreaker_test
+package contract_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-0b728cf8/httpbreaker"
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
+	"github.com/seed-0b728cf8/httpbreaker/internal/rig"
 )
 
 // What net/http does to a round trip that is given up, and what must not get lost then.
@@ -25,29 +26,29 @@ func TestErrorOfACanceledRequestIsTheBasesOwn(t *testing.T) {
 	cause := errors.New("the user pressed stop")
 	for _, major := range []int{1, 2} {
 		arrived := make(chan struct{})
-		p := over(t, major, http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		p := rig.Over(t, major, http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
 			close(arrived)
 			<-req.Context().Done()
 		}))
 		ctx, cancel := context.WithCancelCause(t.Context())
 		go func() { <-arrived; cancel(cause) }()
 		var inner error
-		rt := httpbreaker.New(&httpbreaker.Config{Base: baseFunc(func(req *http.Request) (*http.Response, error) {
-			res, err := p.base.RoundTrip(req)
+		rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+			res, err := p.Base.RoundTrip(req)
 			inner = err
 			return res, err
 		})})
-		_, err := rt.RoundTrip(newRequest(t, "GET", p.URL, nil).WithContext(ctx))
+		_, err := rt.RoundTrip(rig.NewRequest(t, "GET", p.URL, nil).WithContext(ctx))
 		require.Error(t, err)
 		assert.True(t, err == inner, "the very error") //nolint:errorlint // identity is the point
-		assert.Equal(t, verdicts{Ignored: 1}, verdictsOf(rt))
+		assert.Equal(t, rig.Verdicts{Ignored: 1}, rig.VerdictsOf(rt))
 	}
 }
 
 // HTTP/1 waits for the caller's own Read, however long that takes.
 func TestRoundTripMayOutliveTheContext(t *testing.T) {
-	p := over(t, 1, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { _, _ = io.Copy(w, req.Body) }))
-	rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
+	p := rig.Over(t, 1, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { _, _ = io.Copy(w, req.Body) }))
+	rt := httpbreaker.New(&httpbreaker.Config{Base: p.Base})
 	ctx, cancel := context.WithCancel(t.Context())
 	body, upload := io.Pipe()
 	go func() {
@@ -55,14 +56,14 @@ func TestRoundTripMayOutliveTheContext(t *testing.T) {
 		cancel()
 		_ = upload.CloseWithError(errors.New("gone"))
 	}()
-	_, err := rt.RoundTrip(newRequest(t, "POST", p.URL, body).WithContext(ctx))
+	_, err := rt.RoundTrip(rig.NewRequest(t, "POST", p.URL, body).WithContext(ctx))
 	require.Error(t, err)
-	assert.Equal(t, verdicts{Ignored: 1}, verdictsOf(rt))
-	assert.Zero(t, inFlight(rt))
+	assert.Equal(t, rig.Verdicts{Ignored: 1}, rig.VerdictsOf(rt))
+	assert.Zero(t, rig.InFlight(rt))
 }
 
 func TestDialMayGoOnAfterCancellation(t *testing.T) {
-	noLeaks(t)
+	rig.NoLeaks(t)
 	dialling, hangUp := make(chan struct{}), make(chan struct{})
 	base := &http.Transport{DialContext: func(context.Context, string, string) (c net.Conn, err error) {
 		close(dialling)
@@ -72,31 +73,31 @@ func TestDialMayGoOnAfterCancellation(t *testing.T) {
 	rt := httpbreaker.New(&httpbreaker.Config{Base: base})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-dialling; cancel() }()
-	_, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
+	_, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
 	require.ErrorIs(t, err, context.Canceled)
 	close(hangUp)
-	assert.Equal(t, verdicts{Ignored: 1}, verdictsOf(rt))
-	assert.Zero(t, inFlight(rt))
+	assert.Equal(t, rig.Verdicts{Ignored: 1}, rig.VerdictsOf(rt))
+	assert.Zero(t, rig.InFlight(rt))
 }
 
 func TestPanicAndGoexitBelowReleaseThePermit(t *testing.T) {
 	newTransport := func(below func()) *httpbreaker.Transport {
-		base := baseFunc(func(*http.Request) (*http.Response, error) { below(); return nil, nil })
+		base := rig.BaseFunc(func(*http.Request) (*http.Response, error) { below(); return nil, nil })
 		rt := httpbreaker.New(&httpbreaker.Config{Base: base, Breakers: breaker.NewSet(breaker.Options{
 			Config: breaker.Config{Failures: 1, OpenFor: time.Nanosecond, Jitter: -1},
 		})})
-		rt.Breakers().Get(httpbreaker.ByHost(newRequest(t, "GET", "http://a.test/", nil))).Trip(time.Nanosecond, "so that a probe is next")
+		rt.Breakers().Get(httpbreaker.ByHost(rig.NewRequest(t, "GET", "http://a.test/", nil))).Trip(time.Nanosecond, "so that a probe is next")
 		return rt
 	}
 	check := func(t *testing.T, rt *httpbreaker.Transport) {
-		assert.Equal(t, verdicts{Ignored: 2}, verdictsOf(rt), "both were let through as the one probe")
-		assert.Zero(t, inFlight(rt))
+		assert.Equal(t, rig.Verdicts{Ignored: 2}, rig.VerdictsOf(rt), "both were let through as the one probe")
+		assert.Zero(t, rig.InFlight(rt))
 	}
 	t.Run("panic", func(t *testing.T) {
 		rt := newTransport(func() { panic(http.ErrAbortHandler) })
 		for range 2 {
 			assert.PanicsWithValue(t, http.ErrAbortHandler, func() {
-				_, _ = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+				_, _ = rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 			})
 		}
 		check(t, rt)
@@ -107,7 +108,7 @@ func TestPanicAndGoexitBelowReleaseThePermit(t *testing.T) {
 			returned, done := false, make(chan struct{})
 			go func() {
 				defer close(done)
-				_, _ = rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+				_, _ = rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 				returned = true
 			}()
 			<-done
@@ -127,8 +128,8 @@ func TestClientTimeout(t *testing.T) {
 		}
 		<-req.Context().Done()
 	}
-	eachProtocol(t, h, func(t *testing.T, p peer) {
-		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base, Breakers: countsOnly()})
+	rig.EachProtocol(t, h, func(t *testing.T, p rig.Peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.Base, Breakers: rig.CountsOnly()})
 		const n = 10
 		for range n {
 			client := &http.Client{Transport: rt, Timeout: 30 * time.Millisecond}
@@ -145,17 +146,17 @@ func TestClientTimeout(t *testing.T) {
 			require.Error(t, err) // which one is the Client's own race
 			_ = res.Body.Close()
 		}
-		assert.Equal(t, verdicts{Failure: 2 * n}, verdictsOf(rt))
+		assert.Equal(t, rig.Verdicts{Failure: 2 * n}, rig.VerdictsOf(rt))
 	})
 }
 
 func TestContextThatIsDoneSpendsNoProbe(t *testing.T) {
-	rt := opened(t, "http://a.test/", httpbreaker.Config{Base: respond(200, "")})
+	rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Base: rig.Respond(200, "")})
 	b, _ := rt.Breakers().Lookup("a.test:80")
 	b.Trip(time.Nanosecond, "so that a probe is next")
 	ctx, cancel := context.WithTimeout(t.Context(), -time.Second)
 	defer cancel()
-	_, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
+	_, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.False(t, errors.Is(err, httpbreaker.ErrOpen))
 	assert.Equal(t, "open", b.State().String(), "nobody has made the transition")

@@ -1,6 +1,6 @@
 //go:build unix || js || wasip1
 
-package httpbreaker
+package fault
 
 import "syscall"
 

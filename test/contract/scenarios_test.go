@@ -1,4 +1,4 @@
-package httpbreaker_test
+package contract_test
 
 import (
 	"bufio"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-0b728cf8/httpbreaker"
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
+	"github.com/seed-0b728cf8/httpbreaker/internal/rig"
 )
 
 // A scenario is one way in which a request can end, on a real connection, and
@@ -57,17 +58,17 @@ func TestScenarios(t *testing.T) {
 			x := s.setup(t)
 			rt := httpbreaker.New(&httpbreaker.Config{Base: x.base})
 			err := x.run(rt)
-			got := verdictsOf(rt)
+			got := rig.VerdictsOf(rt)
 			switch s.want {
 			case breaker.Success:
-				require.Equal(t, verdicts{Success: 1}, got, "err: %v", err)
+				require.Equal(t, rig.Verdicts{Success: 1}, got, "err: %v", err)
 			case breaker.Failure:
-				require.Equal(t, verdicts{Failure: 1}, got, "err: %v", err)
+				require.Equal(t, rig.Verdicts{Failure: 1}, got, "err: %v", err)
 			default: // some are refused before a circuit is asked
 				require.LessOrEqual(t, got.Ignored, uint64(1))
-				require.Equal(t, verdicts{Ignored: got.Ignored}, got, "err: %v", err)
+				require.Equal(t, rig.Verdicts{Ignored: got.Ignored}, got, "err: %v", err)
 			}
-			require.Zero(t, inFlight(rt))
+			require.Zero(t, rig.InFlight(rt))
 		})
 	}
 }

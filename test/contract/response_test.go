@@ -1,4 +1,4 @@
-package httpbreaker_test
+package contract_test
 
 import (
 	"bufio"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-0b728cf8/httpbreaker"
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
+	"github.com/seed-0b728cf8/httpbreaker/internal/rig"
 )
 
 // What net/http asks of a RoundTripper about the response, the error and itself.
@@ -26,17 +27,17 @@ func TestFailingResponseIsReturnedAsItCame(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = io.WriteString(w, "back soon")
 	}
-	eachProtocol(t, h, func(t *testing.T, p peer) {
+	rig.EachProtocol(t, h, func(t *testing.T, p rig.Peer) {
 		var inner *http.Response
 		rt := httpbreaker.New(&httpbreaker.Config{
-			Breakers: tripAfter(1),
-			Base: baseFunc(func(req *http.Request) (*http.Response, error) {
-				res, err := p.base.RoundTrip(req)
+			Breakers: rig.TripAfter(1),
+			Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+				res, err := p.Base.RoundTrip(req)
 				inner = res
 				return res, err
 			}),
 		})
-		res, err := rt.RoundTrip(newRequest(t, "GET", p.URL, nil)) // the one that trips
+		res, err := rt.RoundTrip(rig.NewRequest(t, "GET", p.URL, nil)) // the one that trips
 		require.NoError(t, err)
 		assert.Same(t, inner, res)
 		assert.Equal(t, "maintenance", res.Header.Get("X-Why"))
@@ -45,7 +46,7 @@ func TestFailingResponseIsReturnedAsItCame(t *testing.T) {
 		require.NoError(t, res.Body.Close())
 		assert.Equal(t, "back soon", string(got))
 
-		_, err = rt.RoundTrip(newRequest(t, "GET", p.URL, nil))
+		_, err = rt.RoundTrip(rig.NewRequest(t, "GET", p.URL, nil))
 		var open *httpbreaker.OpenError
 		require.ErrorAs(t, err, &open)
 		assert.EqualError(t, open.Last, "503 Service Unavailable")
@@ -53,46 +54,46 @@ func TestFailingResponseIsReturnedAsItCame(t *testing.T) {
 }
 
 func TestResponseAndErrorBecomeOne(t *testing.T) {
-	body := newSpyBody("x")
-	rt := httpbreaker.New(&httpbreaker.Config{Base: baseFunc(func(req *http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: 200, Body: body, Request: req}, errBase
+	body := rig.NewSpyBody("x")
+	rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Body: body, Request: req}, rig.ErrBase
 	})})
-	res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 	assert.Nil(t, res)
-	assert.Equal(t, errBase, err)
-	assert.EqualValues(t, 1, body.closes.Load(), "nobody else will close it")
+	assert.Equal(t, rig.ErrBase, err)
+	assert.EqualValues(t, 1, body.Closes.Load(), "nobody else will close it")
 }
 
 func TestNeitherResponseNorErrorIsAFailure(t *testing.T) {
 	asked := false
 	rt := httpbreaker.New(&httpbreaker.Config{
-		Base: baseFunc(func(*http.Request) (*http.Response, error) { return nil, nil }),
+		Base: rig.BaseFunc(func(*http.Request) (*http.Response, error) { return nil, nil }),
 		Classify: func(r httpbreaker.Result) breaker.Outcome {
 			asked = true
 			return httpbreaker.DefaultClassifier(r)
 		},
 	})
-	res, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
+	res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 	assert.Nil(t, res)
 	assert.NoError(t, err)
 	assert.False(t, asked, "a classifier expects one of the two")
-	assert.Equal(t, verdicts{Failure: 1}, verdictsOf(rt))
+	assert.Equal(t, rig.Verdicts{Failure: 1}, rig.VerdictsOf(rt))
 }
 
 func TestErrorIsTheBasesOwn(t *testing.T) {
-	rt := httpbreaker.New(&httpbreaker.Config{Base: baseFunc(failing)})
-	_, err := rt.RoundTrip(newRequest(t, "GET", "http://a.test/", nil))
-	assert.True(t, err == errBase, "the very error") //nolint:errorlint // identity is the point
+	rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(rig.Failing)})
+	_, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+	assert.True(t, err == rig.ErrBase, "the very error") //nolint:errorlint // identity is the point
 }
 
 func TestCloseIdleConnectionsReachesTheBase(t *testing.T) {
-	eachProtocol(t, func(http.ResponseWriter, *http.Request) {}, func(t *testing.T, p peer) {
-		client := &http.Client{Transport: httpbreaker.New(&httpbreaker.Config{Base: p.base})}
+	rig.EachProtocol(t, func(http.ResponseWriter, *http.Request) {}, func(t *testing.T, p rig.Peer) {
+		client := &http.Client{Transport: httpbreaker.New(&httpbreaker.Config{Base: p.Base})}
 		reused := func() (reused bool) {
 			ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
 				GotConn: func(c httptrace.GotConnInfo) { reused = c.Reused },
 			})
-			res, err := client.Do(newRequest(t, "GET", p.URL, nil).WithContext(ctx))
+			res, err := client.Do(rig.NewRequest(t, "GET", p.URL, nil).WithContext(ctx))
 			require.NoError(t, err)
 			require.NoError(t, res.Body.Close())
 			return reused
@@ -102,7 +103,7 @@ func TestCloseIdleConnectionsReachesTheBase(t *testing.T) {
 		client.CloseIdleConnections()
 		assert.False(t, reused())
 	})
-	httpbreaker.New(&httpbreaker.Config{Base: baseFunc(failing)}).CloseIdleConnections() // has none
+	httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(rig.Failing)}).CloseIdleConnections() // has none
 	new(httpbreaker.Transport).CloseIdleConnections()
 }
 
@@ -113,10 +114,10 @@ func TestThereIsNoCancelRequest(t *testing.T) {
 }
 
 func TestResponseRequestIsTheCallers(t *testing.T) {
-	p := over(t, 1, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
-	for _, body := range []io.Reader{nil, strings.NewReader("x"), newSpyBody("x")} {
-		req := newRequest(t, "POST", p.URL, body)
+	p := rig.Over(t, 1, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	rt := httpbreaker.New(&httpbreaker.Config{Base: p.Base})
+	for _, body := range []io.Reader{nil, strings.NewReader("x"), rig.NewSpyBody("x")} {
+		req := rig.NewRequest(t, "POST", p.URL, body)
 		res, err := rt.RoundTrip(req)
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
@@ -128,11 +129,11 @@ func TestResponseRequestIsTheCallers(t *testing.T) {
 // a header. That is theirs to decide.
 func TestResponseRequestOfTheBaseIsKept(t *testing.T) {
 	var own *http.Request
-	rt := httpbreaker.New(&httpbreaker.Config{Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+	rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
 		own = req.Clone(req.Context())
-		return respond(200, "")(own)
+		return rig.Respond(200, "")(own)
 	})})
-	res, err := rt.RoundTrip(newRequest(t, "POST", "http://a.test/", newSpyBody("x")))
+	res, err := rt.RoundTrip(rig.NewRequest(t, "POST", "http://a.test/", rig.NewSpyBody("x")))
 	require.NoError(t, err)
 	assert.Same(t, own, res.Request)
 }
@@ -143,7 +144,7 @@ func TestFallbackAlwaysHasABody(t *testing.T) {
 	defer backend.Close()
 	target, err := url.Parse(backend.URL)
 	require.NoError(t, err)
-	rt := opened(t, backend.URL, httpbreaker.Config{Fallback: func(httpbreaker.Result) (*http.Response, error) {
+	rt := rig.Opened(t, backend.URL, httpbreaker.Config{Fallback: func(httpbreaker.Result) (*http.Response, error) {
 		return &http.Response{StatusCode: 418}, nil
 	}})
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: rt}
@@ -153,7 +154,7 @@ func TestFallbackAlwaysHasABody(t *testing.T) {
 }
 
 func TestSwitchedProtocolKeepsItsConnection(t *testing.T) {
-	p := over(t, 1, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	p := rig.Over(t, 1, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()
 		if !assert.NoError(t, err) {
 			return
@@ -163,21 +164,21 @@ func TestSwitchedProtocolKeepsItsConnection(t *testing.T) {
 		line, _ := rw.ReadString('\n')
 		_, _ = io.WriteString(conn, line)
 	}))
-	rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
+	rt := httpbreaker.New(&httpbreaker.Config{Base: p.Base})
 	target, err := url.Parse(p.URL)
 	require.NoError(t, err)
 	// Through a proxy, which needs the body to be a writer.
-	proxy := serve(t, 1, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: rt})
-	outer := httpbreaker.New(&httpbreaker.Config{Base: proxy.base})
+	proxy := rig.Serve(t, 1, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: rt})
+	outer := httpbreaker.New(&httpbreaker.Config{Base: proxy.Base})
 
-	req := newRequest(t, "GET", proxy.URL, nil)
+	req := rig.NewRequest(t, "GET", proxy.URL, nil)
 	req.Header.Set("Connection", "Upgrade")
 	req.Header.Set("Upgrade", "echo")
 	res, err := outer.RoundTrip(req)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusSwitchingProtocols, res.StatusCode)
-	assert.Equal(t, verdicts{Success: 1}, verdictsOf(rt), "settled at the header")
-	assert.Equal(t, verdicts{Success: 1}, verdictsOf(outer))
+	assert.Equal(t, rig.Verdicts{Success: 1}, rig.VerdictsOf(rt), "settled at the header")
+	assert.Equal(t, rig.Verdicts{Success: 1}, rig.VerdictsOf(outer))
 	conn, ok := res.Body.(io.ReadWriteCloser)
 	require.True(t, ok, "%T", res.Body)
 	_, err = io.WriteString(conn, "hello\n")
@@ -189,17 +190,17 @@ func TestSwitchedProtocolKeepsItsConnection(t *testing.T) {
 }
 
 func TestConnectIsSettledAtTheHeader(t *testing.T) {
-	p := over(t, 2, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	p := rig.Over(t, 2, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusOK)
 		_ = http.NewResponseController(w).Flush()
 		_, _ = io.Copy(flushing{w}, req.Body)
 	}))
-	rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
+	rt := httpbreaker.New(&httpbreaker.Config{Base: p.Base})
 	tunnel, out := io.Pipe()
-	req := newRequest(t, "CONNECT", p.URL, tunnel)
+	req := rig.NewRequest(t, "CONNECT", p.URL, tunnel)
 	res, err := rt.RoundTrip(req)
 	require.NoError(t, err)
-	assert.Equal(t, verdicts{Success: 1}, verdictsOf(rt))
+	assert.Equal(t, rig.Verdicts{Success: 1}, rig.VerdictsOf(rt))
 	_, err = io.WriteString(out, "hello\n")
 	require.NoError(t, err)
 	line, err := bufio.NewReader(res.Body).ReadString('\n')
@@ -226,9 +227,9 @@ func TestResponseTrailersArrive(t *testing.T) {
 		w.Header().Set("X-Announced", "1")
 		w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
 	}
-	eachProtocol(t, h, func(t *testing.T, p peer) {
-		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
-		res, err := rt.RoundTrip(newRequest(t, "GET", p.URL, nil))
+	rig.EachProtocol(t, h, func(t *testing.T, p rig.Peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.Base})
+		res, err := rt.RoundTrip(rig.NewRequest(t, "GET", p.URL, nil))
 		require.NoError(t, err)
 		_, err = io.ReadAll(res.Body)
 		require.NoError(t, err)
@@ -239,20 +240,20 @@ func TestResponseTrailersArrive(t *testing.T) {
 }
 
 func TestRedirectsAreJudgedHopByHop(t *testing.T) {
-	second := over(t, 1, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	second := rig.Over(t, 1, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	h := func(w http.ResponseWriter, req *http.Request) {
 		http.Redirect(w, req, second.URL+"/there", http.StatusFound)
 	}
-	eachProtocol(t, h, func(t *testing.T, p peer) {
-		rt := httpbreaker.New(&httpbreaker.Config{Base: p.base})
+	rig.EachProtocol(t, h, func(t *testing.T, p rig.Peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: p.Base})
 		client := &http.Client{Transport: rt}
 		res, err := client.Get(p.URL)
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
-		assert.Equal(t, verdicts{Success: 2}, verdictsOf(rt), "one for each host")
+		assert.Equal(t, rig.Verdicts{Success: 2}, rig.VerdictsOf(rt), "one for each host")
 		assert.Equal(t, 2, rt.Breakers().Len())
 
-		trip(t, rt, second.URL)
+		rig.Trip(t, rt, second.URL)
 		_, err = client.Get(p.URL)
 		require.ErrorIs(t, err, httpbreaker.ErrOpen)
 		var open *httpbreaker.OpenError
@@ -266,29 +267,29 @@ func TestRedirectsAreJudgedHopByHop(t *testing.T) {
 // net/http compares this error with ==, so it must not be wrapped. It says nothing about
 // any host.
 func TestErrSkipAltProtocolPasses(t *testing.T) {
-	eachProtocol(t, func(http.ResponseWriter, *http.Request) {}, func(t *testing.T, p peer) {
-		rt := httpbreaker.New(&httpbreaker.Config{Base: baseFunc(func(*http.Request) (*http.Response, error) {
+	rig.EachProtocol(t, func(http.ResponseWriter, *http.Request) {}, func(t *testing.T, p rig.Peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(func(*http.Request) (*http.Response, error) {
 			return nil, http.ErrSkipAltProtocol
 		})})
 		scheme, _, _ := strings.Cut(p.URL, ":")
-		outer := p.base
-		if p.major == 2 { // taken by HTTP/2 itself
+		outer := p.Base
+		if p.Major == 2 { // taken by HTTP/2 itself
 			outer, scheme = &http.Transport{}, "http"
-			p = serve(t, 1, http.NotFoundHandler())
+			p = rig.Serve(t, 1, http.NotFoundHandler())
 			defer outer.CloseIdleConnections()
 		}
 		outer.RegisterProtocol(scheme, rt)
-		res, err := outer.RoundTrip(newRequest(t, "GET", p.URL, nil))
+		res, err := outer.RoundTrip(rig.NewRequest(t, "GET", p.URL, nil))
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
-		assert.Equal(t, verdicts{Ignored: 1}, verdictsOf(rt))
+		assert.Equal(t, rig.Verdicts{Ignored: 1}, rig.VerdictsOf(rt))
 	})
 }
 
 // http.Client looks at the error's type to give this hint.
 func TestHTTPSToAPlainServerKeepsItsHint(t *testing.T) {
-	p := over(t, 1, http.NotFoundHandler())
-	client := &http.Client{Transport: httpbreaker.New(&httpbreaker.Config{Base: p.base})}
+	p := rig.Over(t, 1, http.NotFoundHandler())
+	client := &http.Client{Transport: httpbreaker.New(&httpbreaker.Config{Base: p.Base})}
 	_, err := client.Get(strings.Replace(p.URL, "http:", "https:", 1))
 	require.ErrorIs(t, err, http.ErrSchemeMismatch)
 	require.ErrorContains(t, err, "server gave HTTP response to HTTPS client")
@@ -302,9 +303,9 @@ func TestPatternReachesTheBase(t *testing.T) {
 		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Host = "backend.test"; r.Out.URL.Scheme = "http" },
 		Transport: httpbreaker.New(&httpbreaker.Config{
 			Key: func(req *http.Request) string { return req.Pattern },
-			Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+			Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
 				pattern = req.Pattern
-				return respond(200, "ok")(req)
+				return rig.Respond(200, "ok")(req)
 			}),
 		}),
 	})
@@ -315,7 +316,7 @@ func TestPatternReachesTheBase(t *testing.T) {
 }
 
 func TestRequestsThatTheBaseRefusesGoStraightToIt(t *testing.T) {
-	noLeaks(t)
+	rig.NoLeaks(t)
 	rt := httpbreaker.New(&httpbreaker.Config{
 		Key: func(*http.Request) string { t.Error("asked for a key"); return "" },
 	})
@@ -323,11 +324,11 @@ func TestRequestsThatTheBaseRefusesGoStraightToIt(t *testing.T) {
 		{Method: "POST", Header: http.Header{}},
 		{Method: "POST", URL: &url.URL{Scheme: "http", Host: "a.test"}},
 	} {
-		body := newSpyBody("")
+		body := rig.NewSpyBody("")
 		req.Body = body
 		_, err := rt.RoundTrip(req)
 		require.Error(t, err)
-		assert.EqualValues(t, 1, body.closes.Load())
+		assert.EqualValues(t, 1, body.Closes.Load())
 	}
 	assert.Zero(t, rt.Breakers().Len())
 }
