@@ -41,14 +41,22 @@ func keyFromContext(ctx context.Context) (key string, ok bool) {
 //	https://[::1]:8443              [::1]:8443
 //	http://[::ffff:127.0.0.1]:9     127.0.0.1:9
 //	http://bücher.example           b%c3%bccher.example:80
-//	anything that is no host        !invalid
+//	URL.Host = "/run/docker.sock"   !/run/docker.sock
+//	no host at all                  !no-host
 //
 // That is the name alone for https on port 443, else name:port; a scheme
 // without a port of its own has 0. It goes by the URL, which is what is dialled,
-// not by the Host header. A key is always printable ASCII. Names are not
-// resolved, and an internationalized name is not turned into Punycode: the two
-// forms are two circuits. Behind a DialContext that makes up hosts, such as one
-// for Unix sockets, give each peer a host of its own, or use [WithKey].
+// not by the Host header. Names are not resolved, and an internationalized name
+// is not turned into Punycode: the two forms are two circuits.
+//
+// A URL.Host that is no name and no address, such as the path of a Unix socket
+// that Docker's client puts there, has a circuit of its own, too: its key is an
+// exclamation mark and the host as it stands, with what is not printable written
+// as \xHH and everything up to an @ left out, for it may be a password. What is
+// longer than 253 bytes is cut and ends in a hash. Behind a DialContext that sends one
+// and the same host to several peers, use [WithKey].
+//
+// A key is always printable ASCII without blanks, and shorter than 800 bytes.
 //
 // It makes no allocation for a host it has lately met, nor for one in canonical
 // form with a port that is either written out or 443.

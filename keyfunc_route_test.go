@@ -73,7 +73,7 @@ func TestByRoute(t *testing.T) {
 func TestByRouteOddRequests(t *testing.T) {
 	key := httpbreaker.ByRoute("GET /users/{id}", "/tree/")
 	for want, req := range map[string]*http.Request{
-		"!invalid":                {},
+		"!no-host":                {},
 		"GET /users/{id} h:80":    {URL: &url.URL{Scheme: "http", Host: "h", Path: "/users/7"}}, // no method is GET
 		"h:1":                     {Method: "OPTIONS", URL: &url.URL{Scheme: "http", Host: "h:1", Path: "*"}},
 		"h:2":                     {Method: "GET", URL: &url.URL{Scheme: "http", Host: "h:2", Opaque: "//h/users/7", Path: "/users/7"}},
@@ -90,8 +90,9 @@ func TestByRouteOddRequests(t *testing.T) {
 	} {
 		assert.Equal(t, want, key(req))
 	}
-	assert.Equal(t, "!invalid", key(nil))
-	assert.Equal(t, "!invalid", key(&http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Host: "a b", Path: "/users/7"}}))
+	assert.Equal(t, "!no-host", key(nil))
+	socket := &url.URL{Scheme: "http", Host: "/run/d.sock", Path: "/users/7"}
+	assert.Equal(t, "GET /users/{id} !/run/d.sock", key(&http.Request{Method: "GET", URL: socket}))
 	assert.Equal(t, "h", httpbreaker.ByRoute()(rig.NewRequest(t, "GET", "https://h/users/7", nil)), "no patterns")
 }
 

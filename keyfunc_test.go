@@ -43,9 +43,9 @@ func TestByHost(t *testing.T) {
 		"https://h:":                          "h",
 		"https://h:00443":                     "h",
 		"http://h:65535":                      "h:65535",
-		"http://h:65536":                      "!invalid",
-		"http://h:99999999999999999999":       "!invalid",
-		"https://h:65536":                     "!invalid",
+		"http://h:65536":                      "!h:65536",
+		"http://h:99999999999999999999":       "!h:99999999999999999999",
+		"https://h:65536":                     "!h:65536",
 		"http://[0:0:0:0:0:0:0:1]:80":         "[::1]:80",
 		"https://[::1]":                       "[::1]",
 		"https://[::1]:443":                   "[::1]",
@@ -60,12 +60,12 @@ func TestByHost(t *testing.T) {
 		"http://BÜCHER.example":               "b%c3%bccher.example:80",
 		"http://xn--bcher-kva.example":        "xn--bcher-kva.example:80",
 		"http://user:password@Host.test:8080": "host.test:8080",
-		"http://%ff.example":                  "!invalid",
+		"http://%ff.example":                  `!\xff.example`,
 		"s3://bucket":                         "bucket:0",
 		"s3://bucket:443":                     "bucket:443",
-		"":                                    "!invalid",
-		"/path":                               "!invalid",
-		"mailto:a@b":                          "!invalid",
+		"":                                    "!no-host",
+		"/path":                               "!no-host",
+		"mailto:a@b":                          "!no-host",
 	} {
 		u, err := url.Parse(rawURL)
 		require.NoError(t, err, rawURL)
@@ -74,17 +74,44 @@ func TestByHost(t *testing.T) {
 	}
 }
 
-func TestByHostInvalid(t *testing.T) {
-	assert.Equal(t, "!invalid", httpbreaker.ByHost(nil))
-	assert.Equal(t, "!invalid", httpbreaker.ByHost(&http.Request{}))
+// A URL.Host that is no host name may be dialled all the same, by a DialContext of the
+// user's: each has a key of its own.
+func TestByHostOfNoHostName(t *testing.T) {
+	assert.Equal(t, "!no-host", httpbreaker.ByHost(nil))
+	assert.Equal(t, "!no-host", httpbreaker.ByHost(&http.Request{}))
+	assert.Equal(t, "!no-host", byHost("http", ""))
+	for host, want := range map[string]string{
+		"/run/docker.sock":       "!/run/docker.sock",
+		"%2Frun%2Fdocker.sock":   "!%2Frun%2Fdocker.sock",
+		"//./pipe/docker_engine": "!//./pipe/docker_engine",
+		`C:\run\d`:               `!C:\x5crun\x5cd`,
+		"a b":                    `!a\x20b`,
+		"evil\nhost":             `!evil\x0ahost`,
+		"\x1b[31m":               `!\x1b[31m`,
+		"sökk/":                  `!s\xc3\xb6kk/`,
+		"!no-host":               "!!no-host",
+		"user:password@h":        "!@h",
+		"u@password@/run/d.sock": "!@/run/d.sock",
+	} {
+		assert.Equal(t, want, byHost("http", host))
+		assert.Equal(t, want, byHost("https", host), "a socket has no port")
+	}
+	keys := map[string]string{}
 	for _, host := range []string{
-		"", " ", "a b", "evil\nhost", "evil\x00", "\x1b[31m", "u:p@h", "a@b", "a/b", "a?b", "a#b", "a\\b", "a%b", "%61",
+		" ", "a b", "evil\nhost", "evil\x00", "\x1b[31m", "a/b", "a?b", "a#b", "a\\b", `a\x5cb`, "a%b", "%61",
 		"!invalid", ":", ":80", ".", "..", ".a", "a..b", "a..", ".:80", "a:b", "a:-1", "a:+1", "a: 80", "a:80:80",
 		"::1", "[::1", "[]", "[", "]", "[::1]x", "[::1]80", "[127.0.0.1]", "[name]", "[::1%]", "[fe80::1%a b]", "[fe80::1%\n]",
-		"\xff", "a\xc3", strings.Repeat("a", 254), strings.Repeat("a.", 500), "a:" + strings.Repeat("9", 1000),
+		"\xff", "a\xc3", strings.Repeat("a", 254), strings.Repeat("a", 255), strings.Repeat("a.", 500),
+		strings.Repeat("a.", 500) + "/1", strings.Repeat("a.", 500) + "/2", "a:" + strings.Repeat("9", 1000),
 	} {
 		for _, scheme := range []string{"http", "https", "", "\n"} {
-			assert.Equal(t, "!invalid", byHost(scheme, host), "%q", host)
+			key := byHost(scheme, host)
+			assert.True(t, strings.HasPrefix(key, "!"), "%q of %q", key, host)
+			assert.LessOrEqual(t, len(key), 300)
+			if other, ok := keys[key]; ok {
+				assert.Equal(t, other, host, "the same key, %q", key)
+			}
+			keys[key] = host
 		}
 	}
 	assert.Equal(t, strings.Repeat("a", 253), byHost("https", strings.Repeat("a", 253)), "as long as a name can be")
@@ -100,7 +127,8 @@ func checkKey(t *testing.T, scheme, host string) {
 		require.True(t, c > ' ' && c < 0x7f, "%q of %q is not printable", key, host)
 	}
 	require.Equal(t, key, byHost(scheme, host), "%q: the second time", host)
-	if key == "!invalid" {
+	if key[0] == '!' {
+		require.LessOrEqual(t, len(key), 300)
 		return
 	}
 	if !strings.Contains(host, "%") { // but for the zone, case means nothing

@@ -3,6 +3,8 @@
 package key
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -10,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// invalidHost is the key of all requests whose URL names no host.
-const invalidHost = "!invalid"
+// noHost is the key of all requests whose URL names no host at all.
+const noHost = "!no-host"
 
 // maxHostName is the longest host name, in bytes (RFC 1035 §2.3.4).
 const maxHostName = 253
@@ -19,8 +21,8 @@ const maxHostName = 253
 // OfHost returns the key of the host that the URL of req names. Its form is documented
 // at httpbreaker.ByHost.
 func OfHost(req *http.Request) string {
-	if req == nil || req.URL == nil {
-		return invalidHost
+	if req == nil || req.URL == nil || req.URL.Host == "" {
+		return noHost
 	}
 	host := req.URL.Host
 	defaultPort := 0
@@ -37,21 +39,45 @@ func OfHost(req *http.Request) string {
 		}
 	}
 	if len(host) > 2*maxHostName { // not worth remembering
-		return invalidHost
+		return keyOfNoName(host)
 	}
 	if key, ok := hostKeys.get(defaultPort, host); ok {
 		return key
 	}
 	name, port, ok := splitHost(host, defaultPort)
-	if !ok {
-		return invalidHost
-	}
 	key := name
-	if port != 443 || defaultPort != 443 {
+	switch {
+	case !ok:
+		key = keyOfNoName(host)
+	case port != 443 || defaultPort != 443:
 		key = name + ":" + strconv.Itoa(port)
 	}
 	hostKeys.put(defaultPort, host, key)
 	return key
+}
+
+// keyOfNoName returns the key of a host that is no name and no address, such as the path
+// of a Unix socket: the host after an exclamation mark, which no name has. What is not
+// printable, and the backslash, is written as \xHH; what may be a password, up to an @, is
+// left out. A key that is too long is cut, and a hash of the whole makes up for the rest.
+func keyOfNoName(host string) string {
+	if i := strings.LastIndexByte(host, '@'); i >= 0 {
+		host = host[i:]
+	}
+	const hex = "0123456789abcdef"
+	key := []byte{'!'}
+	for i := 0; i < len(host) && len(key) <= 1+maxHostName; i++ {
+		if c := host[i]; c > ' ' && c < 0x7f && c != '\\' {
+			key = append(key, c)
+		} else {
+			key = append(key, '\\', 'x', hex[c>>4], hex[c&15])
+		}
+	}
+	if len(key) > 1+maxHostName {
+		sum := sha256.Sum256([]byte(host))
+		key = fmt.Appendf(key[:1+maxHostName], "~%x", sum[:8])
+	}
+	return string(key)
 }
 
 // hostKeys remembers what OfHost has worked out.

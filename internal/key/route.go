@@ -75,11 +75,13 @@ func (r *Routes) add(pattern string) error {
 // alone.
 func (r *Routes) Key(req *http.Request) string {
 	host := OfHost(req)
-	if host == invalidHost || req.URL.Opaque != "" {
+	if host == noHost || req.URL.Opaque != "" {
 		return host
 	}
 	name := host
-	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+	if host[0] == '!' { // such as a Unix socket: no pattern can name it
+		name = ""
+	} else if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
 		name = host[:i]
 	}
 	// The pattern is what a ServeMux would go by in the end, also where it would
