@@ -3,6 +3,7 @@ package httpbreaker_test
 import (
 	"io"
 	"net/http"
+	"runtime"
 	"testing"
 
 	"github.com/seed-0b728cf8/httpbreaker"
@@ -35,10 +36,11 @@ func roundTrips() []roundTrip {
 	noBody := http.Response{StatusCode: 204, Header: header, Body: http.NoBody}
 	withBody := http.Response{StatusCode: 200, Header: header, ContentLength: 100}
 	return []roundTrip{
-		{"no-body", "https://api.example.com/v1", httpbreaker.Config{}, noBody, 0},
-		{"no-port", "http://api.example.com/v1", httpbreaker.Config{}, noBody, 0},
-		{"headers-only", "https://api.example.com/v1", httpbreaker.Config{HeadersOnly: true}, withBody, 0},
-		{"watched-body", "https://api.example.com/v1", httpbreaker.Config{}, withBody, 1},
+		{"no-body", "https://api.example.com/v1", httpbreaker.Config{}, noBody, 0, 0},
+		{"no-port", "http://api.example.com/v1", httpbreaker.Config{}, noBody, 0, 0},
+		{"headers-only", "https://api.example.com/v1", httpbreaker.Config{HeadersOnly: true}, withBody, 0, 0},
+		{"watched-body", "https://api.example.com/v1", httpbreaker.Config{}, withBody, 1, 80},
+		{"own-classifier", "https://api.example.com/v1", httpbreaker.Config{Classify: httpbreaker.DeadlinesOver(nil, 1)}, withBody, 1, 112},
 	}
 }
 
@@ -48,6 +50,7 @@ type roundTrip struct {
 	cfg      httpbreaker.Config
 	response http.Response
 	allocs   float64
+	bytes    uint64
 }
 
 // prepare returns a function that makes the round trip.
@@ -71,7 +74,23 @@ func TestRoundTripAllocations(t *testing.T) {
 		if got := testing.AllocsPerRun(100, r.prepare(t)); got > r.allocs {
 			t.Errorf("%s: %v allocations; want at most %v", r.name, got, r.allocs)
 		}
+		if got := bytesPerRun(1000, r.prepare(t)); got > r.bytes {
+			t.Errorf("%s: %d bytes; want at most %d", r.name, got, r.bytes)
+		}
 	}
+}
+
+// bytesPerRun is testing.AllocsPerRun for bytes.
+func bytesPerRun(runs uint64, f func()) uint64 {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	f()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		f()
+	}
+	runtime.ReadMemStats(&after)
+	return (after.TotalAlloc - before.TotalAlloc) / runs
 }
 
 func BenchmarkRoundTrip(b *testing.B) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
+	"github.com/seed-0b728cf8/httpbreaker/internal/field"
 )
 
 // A watchedBody is the body of a response whose header was a Success. It holds the
@@ -16,36 +17,63 @@ import (
 // Close may be called from different goroutines.
 type watchedBody struct {
 	io.ReadCloser // the body as Base returned it
-	t             *Transport
 	permit        breaker.Permit
 	req           *http.Request
 	res           *http.Response
-	upload        *requestBody
-	start         time.Duration // by t.clock
-	headerAfter   time.Duration
+	details       *bodyDetails // nil if the end is judged by DefaultClassifier, which needs none of them
 	settled       atomic.Bool
+	atFirstByte   bool // the first byte is as good as the end
+}
+
+// bodyDetails are what only some of the watched bodies need.
+type bodyDetails struct {
+	t           *Transport
+	upload      *requestBody
+	start       time.Duration // by t.clock
+	headerAfter time.Duration
+}
+
+// watch returns a body that ends permit when it ends. It makes one allocation, which is
+// of 80 bytes without details.
+func watch(permit breaker.Permit, req *http.Request, res *http.Response, details bodyDetails) *watchedBody {
+	var b *watchedBody
+	if details == (bodyDetails{}) {
+		b = new(watchedBody)
+	} else {
+		detailed := &struct {
+			watchedBody
+			bodyDetails
+		}{bodyDetails: details}
+		b = &detailed.watchedBody
+		b.details = &detailed.bodyDetails
+	}
+	b.ReadCloser, b.permit, b.req, b.res = res.Body, permit, req, res
+	return b
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	busy := !b.settled.Load() && b.req.Context().Err() != nil
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && b.claim() {
+	switch {
+	case err != nil && b.settleOnce():
 		if busy { // the deadline had passed already, so the host kept nobody waiting
 			b.permit.Done(breaker.Ignored)
 		} else {
 			b.ended(err)
 		}
+	case n > 0 && b.atFirstByte && b.settleOnce():
+		b.permit.Done(breaker.Success)
 	}
 	return n, err
 }
 
-// Close decides first: it makes a Read that is still waiting fail, and that error means
-// nothing. A caller who has seen enough says nothing against the host, so this is as good
-// as the end. When he has stopped waiting it is no verdict: it may come long after the
-// last byte that was asked for, when the deadline was spent on something else. A Read
-// that waited in vain has said so itself.
+// Close settles first, because closing makes a blocked Read fail, and that error means
+// nothing. A caller who has seen enough says nothing against the host, so closing early is
+// as good as the end. A caller who has stopped waiting gives no verdict: Close may come
+// long after the last byte that was asked for, when the deadline was spent on something
+// else. A Read that waited in vain has said so itself.
 func (b *watchedBody) Close() error {
-	if b.claim() {
+	if b.settleOnce() {
 		outcome := breaker.Success
 		if giveUp(b.req) != stillWaiting {
 			outcome = breaker.Ignored
@@ -55,61 +83,87 @@ func (b *watchedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// claim reports whether it is the caller who ends the permit.
-func (b *watchedBody) claim() bool { return !b.settled.Load() && !b.settled.Swap(true) }
+// settleOnce reports whether its caller is the one that ends the permit.
+func (b *watchedBody) settleOnce() bool { return !b.settled.Load() && !b.settled.Swap(true) }
 
-// ended ends the permit by the body's first error; later ones only follow from it.
+// ended ends the permit by the body's first error; later ones only follow from it. At the
+// regular end only trailers can still change the verdict.
 func (b *watchedBody) ended(err error) {
-	if err == io.EOF {
+	if err == io.EOF && len(b.res.Trailer) == 0 {
 		b.permit.Done(breaker.Success)
 		return
 	}
 	defer b.permit.Done(breaker.Ignored) // counts only if Classify panics
-	outcome := b.t.cfg.Classify(Result{
-		Request: b.req, Response: b.res, Err: err, body: b.upload,
-		Duration: b.headerAfter, waited: b.t.clock() - b.start,
-	})
-	if outcome == breaker.Failure {
-		b.permit.Fail(err)
+	result := Result{Request: b.req, Response: b.res}
+	if err != io.EOF {
+		result.Err = err
+	}
+	classify := DefaultClassifier
+	if d := b.details; d != nil {
+		classify = d.t.cfg.Classify
+		result.body = d.upload
+		result.Duration = d.headerAfter
+		result.waited = d.t.clock() - d.start
+	}
+	if outcome := classify(result); outcome == breaker.Failure {
+		b.permit.Fail(cause(b.res, result.Err))
 	} else {
 		b.permit.Done(outcome)
 	}
 }
 
-// hasBody reports whether a body is to come that may be watched: one that belongs to
-// the response and ends with it. What follows a 101 or a CONNECT is a connection, and
-// must stay the io.Writer that it is; a stream of events has no end to wait for.
-func hasBody(req *http.Request, res *http.Response) bool {
-	if res.ContentLength == 0 || res.Body == nil || res.Body == http.NoBody {
+// A content says how a response ends, as far as that matters here.
+type content uint8
+
+const (
+	plainContent content = iota
+	eventStream          // has no end to wait for
+	grpcContent          // ends with a status, often in trailers
+)
+
+// contentOf goes by the media type and leaves its parameters aside.
+func contentOf(h http.Header) content {
+	values := h["Content-Type"] // faster than Get, which net/http does not need
+	if len(values) == 0 {
+		return plainContent
+	}
+	switch {
+	case isEventStream(values[0]):
+		return eventStream
+	case field.IsGRPC(values[0]):
+		return grpcContent
+	}
+	return plainContent
+}
+
+func isEventStream(contentType string) bool {
+	const mediaType = "text/event-stream"
+	if len(contentType) < len(mediaType) || !strings.EqualFold(contentType[:len(mediaType)], mediaType) {
+		return false
+	}
+	rest := strings.TrimLeft(contentType[len(mediaType):], " \t")
+	return rest == "" || rest[0] == ';'
+}
+
+// canBeWatched reports whether a body is to come that belongs to the response and ends
+// with it. What follows a 101 or a CONNECT is a connection, and must stay the io.Writer
+// that it is. A length of zero is believed unless something is to come after it.
+func canBeWatched(req *http.Request, res *http.Response, c content) bool {
+	if res.Body == nil || res.Body == http.NoBody || c == eventStream ||
+		res.ContentLength == 0 && len(res.Trailer) == 0 && c != grpcContent {
 		return false
 	}
 	switch res.StatusCode {
 	case http.StatusSwitchingProtocols, http.StatusNoContent, http.StatusNotModified:
 		return false
 	}
-	return req.Method != http.MethodHead && req.Method != http.MethodConnect && !isEventStream(res.Header)
-}
-
-// isEventStream looks at the media type and leaves its parameters aside.
-func isEventStream(h http.Header) bool {
-	const mediaType = "text/event-stream"
-	field := h["Content-Type"] // faster than Get, which net/http does not need
-	if len(field) == 0 {
-		return false
-	}
-	s := field[0]
-	if len(s) < len(mediaType) || !strings.EqualFold(s[:len(mediaType)], mediaType) {
-		return false
-	}
-	rest := strings.TrimLeft(s[len(mediaType):], " \t")
-	return rest == "" || rest[0] == ';'
+	return req.Method != http.MethodHead && req.Method != http.MethodConnect
 }
 
 // A requestBody is a request body that cannot be had a second time, such as that of a
 // visitor whom a proxy serves. It notes whether reading it failed or took until the
-// deadline, for which the host is not to blame. Bodies with a GetBody are in memory or
-// the like and go unwatched: net/http treats some of them specially, and a wrapper would
-// hide that.
+// deadline, for which the host is not to blame. Bodies with a GetBody are in memory or the like and go unwatched: net/http treats some of them
+// specially, and a wrapper would hide that.
 type requestBody struct {
 	io.ReadCloser
 	ctx      context.Context // the request's
@@ -184,7 +238,7 @@ func discard(res *http.Response) {
 	if res == nil || res.Body == nil {
 		return
 	}
-	if res.ContentLength <= most && res.StatusCode != http.StatusSwitchingProtocols && !isEventStream(res.Header) {
+	if res.ContentLength <= most && res.StatusCode != http.StatusSwitchingProtocols && contentOf(res.Header) != eventStream {
 		_, _ = io.CopyN(io.Discard, res.Body, most+1)
 	}
 	res.Body.Close()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -332,4 +333,166 @@ func TestRequestBodyFaults(t *testing.T) {
 			assert.Equal(t, tc.want, rig.VerdictsOf(rt))
 		})
 	}
+}
+
+// trailing returns a base whose responses have this header and, at the end of a body of
+// unknown length, these trailers.
+func trailing(header, trailer http.Header, body string) rig.BaseFunc {
+	return func(req *http.Request) (*http.Response, error) {
+		res, err := rig.BodyOf(200, nil)(req)
+		res.Header = header.Clone()
+		res.Body = &rig.SpyBody{Reader: io.MultiReader(strings.NewReader(body), rig.ReaderFunc(func([]byte) (int, error) {
+			res.Trailer = trailer
+			return 0, io.EOF
+		}))}
+		return res, err
+	}
+}
+
+func grpc(status string) (header, trailer http.Header) {
+	header = http.Header{"Content-Type": {"application/grpc"}}
+	if status != "" {
+		trailer = http.Header{"Grpc-Status": {status}}
+	}
+	return header, trailer
+}
+
+func TestVerdictOfTrailers(t *testing.T) {
+	for _, tc := range []struct {
+		name, method, status string
+		want                 rig.Verdicts
+	}{
+		{"ok", "POST", "0", rig.Verdicts{Success: 1}},
+		{"unavailable", "POST", "14", rig.Verdicts{Failure: 1}},
+		{"no such thing", "POST", "5", rig.Verdicts{Success: 1}},
+		{"cancelled", "POST", "1", rig.Verdicts{Ignored: 1}},
+		{"no status", "POST", "", rig.Verdicts{Success: 1}},
+		{"of another method", "GET", "14", rig.Verdicts{Failure: 1}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			header, trailer := grpc(tc.status)
+			for _, classify := range []httpbreaker.Classifier{nil, httpbreaker.DefaultClassifier} {
+				rt := httpbreaker.New(&httpbreaker.Config{Base: trailing(header, trailer, "message"), Classify: classify})
+				res, err := rt.RoundTrip(rig.NewRequest(t, tc.method, "http://a.test/", nil))
+				require.NoError(t, err)
+				assert.Zero(t, rig.VerdictsOf(rt), "not yet")
+				_, err = io.ReadAll(res.Body)
+				require.NoError(t, err)
+				require.NoError(t, res.Body.Close())
+				assert.Equal(t, tc.want, rig.VerdictsOf(rt))
+				assert.Zero(t, rig.InFlight(rt))
+			}
+		})
+	}
+	t.Run("headers only", func(t *testing.T) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: trailing(http.Header{"Content-Type": {"application/grpc"}},
+			http.Header{"Grpc-Status": {"14"}}, "message"), HeadersOnly: true})
+		res, err := rt.RoundTrip(rig.NewRequest(t, "POST", "http://a.test/", nil))
+		require.NoError(t, err)
+		_, _ = io.ReadAll(res.Body)
+		assert.Equal(t, rig.Verdicts{Success: 1}, rig.VerdictsOf(rt))
+	})
+	t.Run("status in the header", func(t *testing.T) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+			res, err := rig.Respond(200, "")(req)
+			res.Header = http.Header{"Content-Type": {"application/grpc"}, "Grpc-Status": {"14"}}
+			return res, err
+		})})
+		_, err := rt.RoundTrip(rig.NewRequest(t, "POST", "http://a.test/", nil))
+		require.NoError(t, err)
+		assert.Equal(t, rig.Verdicts{Failure: 1}, rig.VerdictsOf(rt))
+	})
+	t.Run("a length of zero and trailers all the same", func(t *testing.T) {
+		header, trailer := grpc("14")
+		rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+			res, err := trailing(header, trailer, "")(req)
+			res.ContentLength = 0
+			return res, err
+		})})
+		res, err := rt.RoundTrip(rig.NewRequest(t, "POST", "http://a.test/", nil))
+		require.NoError(t, err)
+		_, _ = io.ReadAll(res.Body)
+		assert.Equal(t, rig.Verdicts{Failure: 1}, rig.VerdictsOf(rt))
+	})
+}
+
+func TestFailureInTrailersSaysItsCode(t *testing.T) {
+	header, trailer := grpc("14")
+	rt := httpbreaker.New(&httpbreaker.Config{Base: trailing(header, trailer, "message"), Breakers: rig.TripAfter(1)})
+	res, err := rt.RoundTrip(rig.NewRequest(t, "POST", "http://a.test/", nil))
+	require.NoError(t, err)
+	_, _ = io.ReadAll(res.Body)
+	_, err = rt.RoundTrip(rig.NewRequest(t, "POST", "http://a.test/", nil))
+	var open *httpbreaker.OpenError
+	require.ErrorAs(t, err, &open)
+	assert.EqualError(t, open.Last, "gRPC status 14 UNAVAILABLE")
+}
+
+func TestClassifierSeesTrailers(t *testing.T) {
+	var seen []string
+	rt := httpbreaker.New(&httpbreaker.Config{
+		Base: trailing(nil, http.Header{"X-Result": {"failed"}}, "body"),
+		Classify: func(r httpbreaker.Result) breaker.Outcome {
+			seen = append(seen, r.Response.Trailer.Get("X-Result"))
+			if r.Response.Trailer.Get("X-Result") == "failed" {
+				return breaker.Failure
+			}
+			return httpbreaker.DefaultClassifier(r)
+		},
+	})
+	res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+	require.NoError(t, err)
+	_, err = io.ReadAll(res.Body)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"", "failed"}, seen)
+	assert.Equal(t, rig.Verdicts{Failure: 1}, rig.VerdictsOf(rt))
+}
+
+// A header of gRPC says nothing, so a probe waits for the first message or the status.
+func TestProbeOfGRPCIsJudgedByItsFirstMessageOrItsStatus(t *testing.T) {
+	for _, tc := range []struct {
+		status, message string
+		want            breaker.State
+	}{
+		{"14", "", breaker.Open},
+		{"0", "", breaker.Closed},
+		{"14", "message", breaker.Closed}, // a stream that broke off later
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			header, trailer := grpc(tc.status)
+			rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Base: trailing(header, trailer, tc.message)})
+			time.Sleep(time.Hour)
+			res, err := rt.RoundTrip(rig.NewRequest(t, "POST", "http://a.test/", nil))
+			require.NoError(t, err)
+			assert.Equal(t, breaker.HalfOpen, rig.StateOf(t, rt, "http://a.test/"))
+			_, err = io.ReadAll(res.Body)
+			require.NoError(t, err)
+			assert.Equal(t, tc.want, rig.StateOf(t, rt, "http://a.test/"), "status %s, message %q", tc.status, tc.message)
+		})
+	}
+}
+
+func TestProbeWithTrailersIsJudgedByTheUsersClassifier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{
+			Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+				res, err := trailing(nil, http.Header{"X-Result": {"failed"}}, "body")(req)
+				res.Trailer = http.Header{"X-Result": nil}
+				return res, err
+			}),
+			Classify: func(r httpbreaker.Result) breaker.Outcome {
+				if r.Response.Trailer.Get("X-Result") == "failed" {
+					return breaker.Failure
+				}
+				return breaker.Success
+			},
+		})
+		time.Sleep(time.Hour)
+		res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+		require.NoError(t, err)
+		assert.Equal(t, breaker.HalfOpen, rig.StateOf(t, rt, "http://a.test/"))
+		_, err = io.ReadAll(res.Body)
+		require.NoError(t, err)
+		assert.Equal(t, breaker.Open, rig.StateOf(t, rt, "http://a.test/"))
+	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
 	"github.com/seed-0b728cf8/httpbreaker/internal/fault"
+	"github.com/seed-0b728cf8/httpbreaker/internal/field"
 )
 
 // Result is one finished round trip, for a [Classifier] or a [Fallback] to
@@ -22,7 +23,9 @@ type Result struct {
 	// Request is what the transport was given.
 	Request *http.Request
 	// Response is what the base returned; nil if it returned an error. Its body
-	// belongs to the caller and must not be read.
+	// belongs to the caller and must not be read. Its Trailer is filled in once
+	// the body has been read to its end; before that it has at most the names
+	// that the header announces, without values.
 	Response *http.Response
 	// Err is what the base returned. With a Response it is the first error from
 	// reading its body: the response broke off half-way.
@@ -40,8 +43,16 @@ type Result struct {
 }
 
 // Classifier says what a finished round trip tells about the peer. It is asked
-// once the header or an error is there, and again for an error from reading the
-// body of a response that it called a success.
+// once the header or an error is there. A response that it calls a success then
+// is judged for good when its body ends: by the classifier again if reading the
+// body returned an error, which is in Result.Err, or if the response ended with
+// trailers, which are in Result.Response.Trailer; without either it is a success.
+// The second time comes for no response whose body nobody reads to its end, and
+// with Config.HeadersOnly for none.
+//
+// A probe of an open circuit is judged at its header, since other calls wait for
+// it, except a response of gRPC and, with a classifier of one's own, one whose
+// header announces trailers.
 //
 // It runs on the goroutine of the call and must be safe for concurrent use. One
 // that panics has said [breaker.Ignored], and the panic goes on.
@@ -53,11 +64,31 @@ type Classifier func(Result) breaker.Outcome
 //
 // A response is judged by its status (RFC 9110 §15):
 //
-//	1xx to 4xx, but         success: the peer works
+//	1xx to 4xx, except      success: the peer works
 //	408, 421, 425, 429      ignored: about this request or its sender
 //	501, 505                success: about the request
 //	511                     ignored: a captive portal, between us and the peer
 //	other 5xx, and beyond   failure
+//
+// A response of gRPC or gRPC-Web, by its content type, that is a success so far
+// is judged by its field Grpc-Status. That is in the trailers, or in the header
+// of a response without messages; what gRPC-Web writes into the body is not seen.
+//
+//	OK                                           success
+//	INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS,
+//	PERMISSION_DENIED, FAILED_PRECONDITION,
+//	ABORTED, OUT_OF_RANGE, UNIMPLEMENTED,
+//	UNAUTHENTICATED                              success: about the request
+//	CANCELLED, RESOURCE_EXHAUSTED                ignored: about this call or its sender
+//	UNKNOWN, DEADLINE_EXCEEDED, INTERNAL,
+//	UNAVAILABLE, DATA_LOSS, any other            failure
+//
+// That is what the rules above say of the HTTP statuses which google/rpc/code.proto
+// gives for the codes, and by which Envoy's outlier detection counts them. gRPC's
+// own outlier detection (gRFC A50) counts everything except OK as a failure; its
+// throttling of retries (gRFC A6) leaves out, as we do, what is about the request.
+// A server in Go answers UNKNOWN for any error that is not a status: where that is
+// no failure, a classifier of one's own can say so.
 //
 // An error, of the round trip or while the body was read, is judged by whose it
 // is:
@@ -86,7 +117,13 @@ func DefaultClassifier(r Result) breaker.Outcome {
 	case r.Response != nil && isFallbackOf(r.Request, r.Response):
 		return breaker.Ignored
 	case r.Response != nil:
-		return judgeStatus(r.Response.StatusCode)
+		o := judgeStatus(r.Response.StatusCode)
+		if o == breaker.Success {
+			if code, ok := field.GRPCStatus(r.Response); ok {
+				return judgeGRPC(code)
+			}
+		}
+		return o
 	}
 	return breaker.Failure
 }
@@ -102,6 +139,19 @@ func judgeStatus(code int) breaker.Outcome {
 	case code >= 400 && code < 500,
 		code == http.StatusNotImplemented, code == http.StatusHTTPVersionNotSupported:
 		return breaker.Success
+	}
+	return breaker.Failure
+}
+
+// judgeGRPC agrees with judgeStatus of the HTTP status that google/rpc/code.proto gives
+// for the code.
+func judgeGRPC(code field.GRPCCode) breaker.Outcome {
+	switch code {
+	case field.OK, field.InvalidArgument, field.NotFound, field.AlreadyExists, field.PermissionDenied,
+		field.FailedPrecondition, field.Aborted, field.OutOfRange, field.Unimplemented, field.Unauthenticated:
+		return breaker.Success
+	case field.Cancelled, field.ResourceExhausted:
+		return breaker.Ignored
 	}
 	return breaker.Failure
 }
@@ -162,7 +212,8 @@ func giveUp(req *http.Request) waiting {
 
 // Statuses returns a Classifier that calls every response with one of codes an
 // o, whatever next says, and leaves everything else to next; nil is
-// [DefaultClassifier]. It judges headers: a body that fails later goes to next.
+// [DefaultClassifier]. The codes are of HTTP, not of gRPC. A body that fails later
+// goes to next.
 //
 //	Statuses(nil, breaker.Failure, 429)      // a quota used up is an outage to us
 //	Statuses(nil, breaker.Ignored, 500)      // a peer that answers bad queries so
@@ -215,6 +266,7 @@ func Errors(next Classifier, o breaker.Outcome, targets ...error) Classifier {
 // deadline, by a visitor of a proxy perhaps, had no time at all.
 //
 // Deadlines are those of the request's context and [http.Client.Timeout].
+// The peer's own word for them, DEADLINE_EXCEEDED of gRPC, is treated alike.
 // Timeouts of the base, such as [http.Transport.ResponseHeaderTimeout], are not:
 // they always go to next. It panics if d is negative.
 func DeadlinesOver(next Classifier, d time.Duration) Classifier {
@@ -224,12 +276,24 @@ func DeadlinesOver(next Classifier, d time.Duration) Classifier {
 	}
 	return func(r Result) breaker.Outcome {
 		o := next(r)
-		if o == breaker.Failure && r.Err != nil && giveUp(r.Request) == deadlinePassed &&
-			(max(r.Duration, r.waited) < d || r.body.keptWaiting()) {
+		if o == breaker.Failure && deadlineFailed(r) && (max(r.Duration, r.waited) < d || r.body.keptWaiting()) {
 			return breaker.Ignored
 		}
 		return o
 	}
+}
+
+// deadlineFailed reports whether r failed by the request's deadline. A server of gRPC is
+// told of it and may be the first to say so.
+func deadlineFailed(r Result) bool {
+	if r.Err != nil {
+		return giveUp(r.Request) == deadlinePassed
+	}
+	if r.Response == nil {
+		return false
+	}
+	code, ok := field.GRPCStatus(r.Response)
+	return ok && code == field.DeadlineExceeded
 }
 
 func orDefault(name string, next Classifier, o breaker.Outcome) Classifier {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -193,4 +194,47 @@ func TestClassifiersRefuseBadArguments(t *testing.T) {
 func TestDefaultClassifierDoesNotAllocate(t *testing.T) {
 	result := httpbreaker.Result{Request: rig.NewRequest(t, "GET", "http://example.com", nil), Response: &http.Response{StatusCode: 200}}
 	assert.Zero(t, testing.AllocsPerRun(100, func() { httpbreaker.DefaultClassifier(result) }))
+}
+
+// As google/rpc/code.proto maps the codes to statuses of HTTP, and we judge those.
+func TestDefaultClassifierGRPCCodes(t *testing.T) {
+	statuses := map[int]int{ // code.proto
+		0: 200, 1: 499, 2: 500, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400,
+		12: 501, 13: 500, 14: 503, 15: 500, 16: 401,
+	}
+	for code := range 20 {
+		res := &http.Response{
+			StatusCode: 200,
+			Header:     http.Header{"Content-Type": {"application/grpc+proto"}},
+			Trailer:    http.Header{"Grpc-Status": {strconv.Itoa(code)}},
+		}
+		want := breaker.Failure
+		if status, ok := statuses[code]; ok && code != 1 { // our table of HTTP does not know 499
+			want = httpbreaker.DefaultClassifier(httpbreaker.Result{Response: &http.Response{StatusCode: status}})
+		} else if code == 1 {
+			want = breaker.Ignored
+		}
+		got := httpbreaker.DefaultClassifier(httpbreaker.Result{Response: res})
+		assert.Equal(t, want, got, "code %d", code)
+
+		res.Header, res.Trailer = res.Header.Clone(), nil
+		res.Header["Grpc-Status"] = []string{strconv.Itoa(code)}
+		assert.Equal(t, want, httpbreaker.DefaultClassifier(httpbreaker.Result{Response: res}), "code %d in the header", code)
+
+		res.StatusCode = 503
+		assert.Equal(t, breaker.Failure, httpbreaker.DefaultClassifier(httpbreaker.Result{Response: res}), "the status of HTTP comes first")
+	}
+}
+
+// A server that is told of the deadline can be the first to say that it has passed.
+func TestDeadlinesOverKnowsTheDeadlineOfGRPC(t *testing.T) {
+	classify := httpbreaker.DeadlinesOver(nil, time.Second)
+	failed := func(code string, after time.Duration) httpbreaker.Result {
+		return httpbreaker.Result{Duration: after, Response: &http.Response{StatusCode: 200, Header: http.Header{
+			"Content-Type": {"application/grpc"}, "Grpc-Status": {code},
+		}}}
+	}
+	assert.Equal(t, breaker.Ignored, classify(failed("4", time.Second-1)))
+	assert.Equal(t, breaker.Failure, classify(failed("4", time.Second)))
+	assert.Equal(t, breaker.Failure, classify(failed("14", time.Millisecond)))
 }

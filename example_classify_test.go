@@ -109,3 +109,27 @@ func ExampleClassifier() {
 	fmt.Println(classify(httpbreaker.Result{Response: res}))
 	// Output: failure
 }
+
+// A classifier of one's own sees trailers as well, once the body has been read to its end. This
+// one knows that a server answers UNKNOWN for its callers' mistakes.
+func ExampleClassifier_gRPC() {
+	var classify httpbreaker.Classifier = func(r httpbreaker.Result) breaker.Outcome {
+		if r.Err == nil && r.Response != nil && r.Response.Trailer.Get("Grpc-Status") == "2" {
+			return breaker.Success
+		}
+		return httpbreaker.DefaultClassifier(r)
+	}
+
+	for _, code := range []string{"0", "2", "14"} {
+		res := &http.Response{
+			StatusCode: 200,
+			Header:     http.Header{"Content-Type": {"application/grpc"}},
+			Trailer:    http.Header{"Grpc-Status": {code}},
+		}
+		fmt.Println(code, classify(httpbreaker.Result{Response: res}))
+	}
+	// Output:
+	// 0 success
+	// 2 success
+	// 14 failure
+}

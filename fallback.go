@@ -127,8 +127,8 @@ func isFallbackOf(req *http.Request, res *http.Response) bool {
 	return res.Request != req && IsFallback(res)
 }
 
-// instead returns what the caller gets for a request that was rejected or has failed.
-func (t *Transport) instead(r Result) (*http.Response, error) {
+// fallback returns what the caller gets for a request that was rejected or has failed.
+func (t *Transport) fallback(r Result) (*http.Response, error) {
 	if t.cfg.Fallback == nil {
 		return r.Response, r.Err
 	}

@@ -26,8 +26,9 @@
 //	Classify: httpbreaker.Statuses(nil, breaker.Success, 500)
 //
 // A response with a body is judged when the body ends, so that a host which breaks off
-// half-way has failed; Config.HeadersOnly turns that off. Requests should carry a
-// deadline: without one a host that hangs never fails.
+// half-way has failed, and one that says so in its trailers, as gRPC does;
+// Config.HeadersOnly turns that off. Requests should carry a deadline: without one a
+// host that hangs never fails.
 //
 // # Which requests share a circuit
 //
@@ -110,8 +111,8 @@ type Config struct {
 	RetryAfter time.Duration
 
 	// HeadersOnly judges a response by its header alone. Bodies are then handed on as
-	// they are, which saves one allocation a response, and a body that breaks off
-	// goes unnoticed.
+	// they are, which saves one allocation a response, and a body that breaks off or
+	// ends with trailers that tell of a failure, as in gRPC, goes unnoticed.
 	HeadersOnly bool
 }
 
@@ -195,7 +196,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ours = false
 	if err != nil {
 		closeBody(req)
-		return t.instead(Result{Request: req, Err: err})
+		return t.fallback(Result{Request: req, Err: err})
 	}
 	return t.send(req, permit)
 }
@@ -261,32 +262,49 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 	}
 
 	took := t.clock() - start
-	outcome, shutFor := breaker.Ignored, time.Duration(0)
-	if t.byStatus && err == nil && res != nil && res.Request == req {
+	var content content
+	if res != nil && (res.ContentLength != 0 || req.Method == http.MethodPost) { // gRPC is always POST
+		content = contentOf(res.Header)
+	}
+	outcome, openFor := breaker.Ignored, time.Duration(0)
+	if t.byStatus && err == nil && res != nil && res.Request == req && content != grpcContent {
 		outcome = judgeStatus(res.StatusCode)
 	} else {
-		outcome, shutFor = t.judge(Result{Request: req, Response: res, Err: err, Duration: took, body: upload})
+		outcome, openFor = t.judge(Result{Request: req, Response: res, Err: err, Duration: took, body: upload})
 	}
 	switch {
-	case shutFor > 0:
-		permit.Trip(shutFor, fmt.Sprintf("%v, Retry-After %v", statusError(res.StatusCode), shutFor))
+	case openFor > 0:
+		permit.Trip(openFor, fmt.Sprintf("%v, Retry-After %v", statusError(res.StatusCode), openFor))
 	case outcome == breaker.Failure:
 		permit.Fail(cause(res, err))
-	case outcome == breaker.Success && !t.cfg.HeadersOnly && !permit.Probe() && hasBody(req, res):
+	case outcome == breaker.Success && t.watches(req, res, content, permit.Probe()):
 		permit.Answered()
-		res.Body = &watchedBody{
-			ReadCloser: res.Body, t: t, permit: permit,
-			req: req, res: res, upload: upload, start: start, headerAfter: took,
+		var details bodyDetails
+		if !t.byStatus || upload != nil {
+			details = bodyDetails{t: t, upload: upload, start: start, headerAfter: took}
 		}
+		body := watch(permit, req, res, details)
+		body.atFirstByte = permit.Probe() && content == grpcContent
+		res.Body = body
 	default:
 		permit.Done(outcome)
 	}
 	settled = true
 
 	if outcome == breaker.Failure && t.cfg.FallbackOnFailure {
-		return t.instead(Result{Request: req, Response: res, Err: err, Duration: took, body: upload})
+		return t.fallback(Result{Request: req, Response: res, Err: err, Duration: took, body: upload})
 	}
 	return res, err
+}
+
+// watches reports whether a response whose header is a Success is judged by its end. A
+// probe is not, since others wait for it, except where the header cannot tell: gRPC sends
+// it before it knows, and trailers may mean something to a classifier of the user's.
+func (t *Transport) watches(req *http.Request, res *http.Response, c content, probe bool) bool {
+	if t.cfg.HeadersOnly || probe && c != grpcContent && (t.byStatus || len(res.Trailer) == 0) {
+		return false
+	}
+	return canBeWatched(req, res, c)
 }
 
 // clock is the time since the Transport was first used, or zero if nobody wants to know
@@ -314,10 +332,13 @@ func (t *Transport) judge(r Result) (breaker.Outcome, time.Duration) {
 
 // cause is the error that stands for a failed round trip in OpenError.Last.
 func cause(res *http.Response, err error) error {
-	if err == nil && res != nil {
-		return statusError(res.StatusCode)
+	if err != nil || res == nil {
+		return err
 	}
-	return err
+	if code, ok := field.GRPCStatus(res); ok && code != field.OK {
+		return code
+	}
+	return statusError(res.StatusCode)
 }
 
 // statusError says that a response's status was the failure. Nothing is formatted
