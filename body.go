@@ -162,14 +162,16 @@ func canBeWatched(req *http.Request, res *http.Response, c content) bool {
 
 // A requestBody is a request body that cannot be had a second time, such as that of a
 // visitor whom a proxy serves. It notes whether reading it failed or took until the
-// deadline, for which the host is not to blame. Bodies with a GetBody are in memory or the like and go unwatched: net/http treats some of them
+// deadline, for which the host is not to blame, and when all of it was read. Bodies with a
+// GetBody are in memory or the like and go unwatched: net/http treats some of them
 // specially, and a wrapper would hide that.
 type requestBody struct {
 	io.ReadCloser
-	ctx      context.Context // the request's
-	declared int64           // Request.ContentLength; not positive if unknown
-	read     int64           // used by the reading goroutine only
-	closed   atomic.Bool     // by the base transport, after which errors only follow from that
+	ctx      context.Context  // the request's
+	sending  *breaker.Sending // until all is read
+	declared int64            // Request.ContentLength; not positive if unknown
+	read     int64            // used by the reading goroutine only
+	closed   atomic.Bool      // by the base transport, after which errors only follow from that
 	fault    atomic.Bool
 	reading  atomic.Bool
 	late     atomic.Bool // a Read ended when the context was done
@@ -178,11 +180,14 @@ type requestBody struct {
 // trackUpload returns the request to send in the place of req: req itself or, if its
 // body has to be tracked, a shallow copy. RoundTrip must not modify req, and a deep
 // copy would cut the link to its Trailer.
-func trackUpload(req *http.Request) (*http.Request, *requestBody) {
+func trackUpload(req *http.Request, permit *breaker.Permit) (*http.Request, *requestBody) {
 	if req.Body == nil || req.Body == http.NoBody || req.GetBody != nil {
 		return req, nil
 	}
-	body := &requestBody{ReadCloser: req.Body, ctx: req.Context(), declared: req.ContentLength}
+	body := &requestBody{
+		ReadCloser: req.Body, ctx: req.Context(), declared: req.ContentLength,
+		sending: permit.Sending(), // the clock is for the host, and here the caller may be slow
+	}
 	sent := new(http.Request)
 	*sent = *req
 	sent.Body = body
@@ -202,11 +207,15 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if (short || long || err != nil && err != io.EOF) && !b.closed.Load() {
 		b.fault.Store(true)
 	}
+	if err != nil || b.read == b.declared {
+		b.sending.Sent()
+	}
 	return n, err
 }
 
 func (b *requestBody) Close() error {
 	b.closed.Store(true)
+	b.sending.Sent()
 	return b.ReadCloser.Close()
 }
 

@@ -248,10 +248,7 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 	}()
 
 	start := t.clock()
-	sent, upload := trackUpload(req)
-	if upload != nil {
-		permit.Answered() // SlowCall is for the host, and it is the caller who may be slow here
-	}
+	sent, upload := trackUpload(req, &permit)
 	res, err := t.cfg.Base.RoundTrip(sent)
 	if sent != req && res != nil && res.Request == sent {
 		res.Request = req
