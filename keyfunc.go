@@ -3,6 +3,7 @@ package httpbreaker
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/seed-0b728cf8/httpbreaker/internal/key"
 )
@@ -21,14 +22,24 @@ type KeyFunc func(*http.Request) string
 // transport's KeyFunc is asked. It is taken as it is. The empty key bypasses the
 // circuits: what is sent with it is neither rejected nor counted.
 func WithKey(ctx context.Context, key string) context.Context {
+	if !keysGiven.Load() {
+		keysGiven.Store(true)
+	}
 	return context.WithValue(ctx, keyContextKey{}, key)
 }
 
 type keyContextKey struct{}
 
+// keysGiven is set by the first WithKey: before it no context needs to be searched, which
+// takes some nanoseconds for each of its layers.
+var keysGiven atomic.Bool
+
 // keyFromContext returns the key given by WithKey; ok is false without one.
-func keyFromContext(ctx context.Context) (key string, ok bool) {
-	key, ok = ctx.Value(keyContextKey{}).(string)
+func keyFromContext(req *http.Request) (key string, ok bool) {
+	if !keysGiven.Load() {
+		return "", false
+	}
+	key, ok = req.Context().Value(keyContextKey{}).(string)
 	return key, ok
 }
 

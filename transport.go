@@ -74,6 +74,7 @@ import (
 
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
 	"github.com/seed-0b728cf8/httpbreaker/internal/field"
+	"github.com/seed-0b728cf8/httpbreaker/internal/key"
 )
 
 // Config configures a [Transport]. The zero Config is good as it is.
@@ -126,6 +127,7 @@ type Transport struct {
 	cfg      Config
 	byStatus bool // a response is judged by DefaultClassifier, and by nothing else
 	timed    bool // somebody reads Result.Duration
+	byHost   bool // keys are those of ByHost
 	epoch    time.Time
 }
 
@@ -155,15 +157,13 @@ func New(cfg *Config) *Transport {
 func (t *Transport) setDefaults() {
 	t.byStatus = t.cfg.Classify == nil && t.cfg.RetryAfter == 0 && !t.cfg.FallbackOnFailure
 	t.timed = t.cfg.Classify != nil || t.cfg.FallbackOnFailure
+	t.byHost = t.cfg.Key == nil
 	t.epoch = time.Now()
 	if t.cfg.Base == nil {
 		t.cfg.Base = cleanhttp.DefaultPooledTransport()
 	}
 	if t.cfg.Breakers == nil {
 		t.cfg.Breakers = breaker.NewSet(breaker.Options{})
-	}
-	if t.cfg.Key == nil {
-		t.cfg.Key = ByHost
 	}
 	if t.cfg.Classify == nil {
 		t.cfg.Classify = DefaultClassifier
@@ -178,22 +178,30 @@ func (t *Transport) setDefaults() {
 // nil goes straight to Base, which refuses it.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.init.Do(t.setDefaults)
-	ours := true // req.Body is ours to close
+	if req.Body == nil {
+		return t.roundTrip(req, new(bool))
+	}
+	handedOn := false
 	defer func() {
-		if ours { // a panic in Key or in the Set's Override, or a hook that ends the goroutine
-			closeBody(req)
+		if !handedOn { // also at a panic in Key or in the Set's Override, or a hook that ends the goroutine
+			req.Body.Close()
 		}
 	}()
+	return t.roundTrip(req, &handedOn)
+}
+
+// roundTrip sets handedOn when the request's body is no longer ours to close.
+func (t *Transport) roundTrip(req *http.Request, handedOn *bool) (*http.Response, error) {
 	b := t.breaker(req)
 	if b == nil {
-		ours = false
+		*handedOn = true
 		return t.cfg.Base.RoundTrip(req)
 	}
 	if err := givenUp(req); err != nil {
 		return nil, err
 	}
 	permit, err := b.Allow(req.Context())
-	ours = false
+	*handedOn = true
 	if err != nil {
 		closeBody(req)
 		return t.fallback(Result{Request: req, Err: err})
@@ -225,14 +233,18 @@ func (t *Transport) breaker(req *http.Request) *breaker.Breaker {
 	if req.URL == nil || req.Header == nil {
 		return nil
 	}
-	key, ok := keyFromContext(req.Context())
+	name, ok := keyFromContext(req)
 	if !ok {
-		key = t.cfg.Key(req)
+		if t.byHost {
+			name = key.OfHost(req)
+		} else {
+			name = t.cfg.Key(req)
+		}
 	}
-	if key == "" {
+	if name == "" {
 		return nil
 	}
-	return t.cfg.Breakers.Get(key)
+	return t.cfg.Breakers.Get(name)
 }
 
 // send makes the round trip for which permit was given and judges it. The permit ends
