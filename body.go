@@ -25,7 +25,7 @@ type watchedBody struct {
 	atFirstByte   bool // the first byte is as good as the end
 }
 
-// bodyDetails are what only some of the watched bodies need.
+// bodyDetails are what only some of the watched bodies need. They are allocated with them.
 type bodyDetails struct {
 	t           *Transport
 	upload      *requestBody
@@ -33,22 +33,14 @@ type bodyDetails struct {
 	headerAfter time.Duration
 }
 
-// watch returns a body that ends permit when it ends. It makes one allocation, which is
-// of 80 bytes without details.
-func watch(permit breaker.Permit, req *http.Request, res *http.Response, details bodyDetails) *watchedBody {
-	var b *watchedBody
-	if details == (bodyDetails{}) {
-		b = new(watchedBody)
-	} else {
-		detailed := &struct {
-			watchedBody
-			bodyDetails
-		}{bodyDetails: details}
-		b = &detailed.watchedBody
-		b.details = &detailed.bodyDetails
-	}
-	b.ReadCloser, b.permit, b.req, b.res = res.Body, permit, req, res
-	return b
+// newDetailedBody returns a body with room for its details.
+func newDetailedBody() *watchedBody {
+	both := new(struct {
+		watchedBody
+		bodyDetails
+	})
+	both.details = &both.bodyDetails
+	return &both.watchedBody
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
@@ -127,18 +119,18 @@ func contentOf(h http.Header) content {
 	if len(values) == 0 {
 		return plainContent
 	}
-	switch {
-	case isEventStream(values[0]):
-		return eventStream
-	case field.IsGRPC(values[0]):
+	if field.IsGRPC(values[0]) {
 		return grpcContent
+	}
+	if isEventStream(values[0]) {
+		return eventStream
 	}
 	return plainContent
 }
 
 func isEventStream(contentType string) bool {
 	const mediaType = "text/event-stream"
-	if len(contentType) < len(mediaType) || !strings.EqualFold(contentType[:len(mediaType)], mediaType) {
+	if len(contentType) < len(mediaType) || contentType[len("text")] != '/' || !strings.EqualFold(contentType[:len(mediaType)], mediaType) {
 		return false
 	}
 	rest := strings.TrimLeft(contentType[len(mediaType):], " \t")

@@ -127,7 +127,6 @@ type Transport struct {
 	cfg      Config
 	byStatus bool // a response is judged by DefaultClassifier, and by nothing else
 	timed    bool // somebody reads Result.Duration
-	byHost   bool // keys are those of ByHost
 	epoch    time.Time
 }
 
@@ -157,7 +156,9 @@ func New(cfg *Config) *Transport {
 func (t *Transport) setDefaults() {
 	t.byStatus = t.cfg.Classify == nil && t.cfg.RetryAfter == 0 && !t.cfg.FallbackOnFailure
 	t.timed = t.cfg.Classify != nil || t.cfg.FallbackOnFailure
-	t.byHost = t.cfg.Key == nil
+	if t.cfg.Key == nil {
+		t.cfg.Key = key.OfHost
+	}
 	t.epoch = time.Now()
 	if t.cfg.Base == nil {
 		t.cfg.Base = cleanhttp.DefaultPooledTransport()
@@ -235,11 +236,7 @@ func (t *Transport) breaker(req *http.Request) *breaker.Breaker {
 	}
 	name, ok := keyFromContext(req)
 	if !ok {
-		if t.byHost {
-			name = key.OfHost(req)
-		} else {
-			name = t.cfg.Key(req)
-		}
+		name = t.cfg.Key(req)
 	}
 	if name == "" {
 		return nil
@@ -288,11 +285,14 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 		permit.Fail(cause(res, err))
 	case outcome == breaker.Success && t.watches(req, res, content, permit.Probe()):
 		permit.Answered()
-		var details bodyDetails
-		if !t.byStatus || upload != nil {
-			details = bodyDetails{t: t, upload: upload, start: start, headerAfter: took}
+		var body *watchedBody
+		if t.byStatus && upload == nil {
+			body = new(watchedBody)
+		} else {
+			body = newDetailedBody()
+			*body.details = bodyDetails{t: t, upload: upload, start: start, headerAfter: took}
 		}
-		body := watch(permit, req, res, details)
+		body.ReadCloser, body.permit, body.req, body.res = res.Body, permit, req, res
 		body.atFirstByte = permit.Probe() && content == grpcContent
 		res.Body = body
 	default:

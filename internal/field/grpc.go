@@ -47,14 +47,11 @@ func (c GRPCCode) Error() string {
 }
 
 // IsGRPC reports whether a Content-Type is one of gRPC or gRPC-Web, with any encoding of
-// messages: application/grpc, application/grpc+proto, application/grpc-web-text and so on.
+// messages: application/grpc, application/grpc+proto, application/grpc-web-text and so on,
+// in lower case as the protocol spells it.
 func IsGRPC(contentType string) bool {
-	const prefix = "application/grpc"
-	if len(contentType) < len(prefix) || !strings.EqualFold(contentType[:len(prefix)], prefix) {
-		return false
-	}
-	rest := contentType[len(prefix):]
-	return rest == "" || strings.IndexByte("+-; \t", rest[0]) >= 0
+	rest, ok := strings.CutPrefix(contentType, "application/grpc")
+	return ok && (rest == "" || strings.IndexByte("+-; \t", rest[0]) >= 0)
 }
 
 // GRPCStatus returns the status of a gRPC response: from its trailers or, where the

@@ -12,7 +12,7 @@ import (
 func TestContentTypesOfGRPC(t *testing.T) {
 	for contentType, want := range map[string]bool{
 		"application/grpc": true, "application/grpc+proto": true, "application/grpc+json": true,
-		"application/grpc; charset=utf-8": true, "application/grpc ;x": true, "Application/gRPC": true,
+		"application/grpc; charset=utf-8": true, "application/grpc ;x": true, "Application/gRPC": false,
 		"application/grpc-web": true, "application/grpc-web+proto": true, "application/grpc-web-text": true,
 		"": false, "application/grp": false, "application/grpcx": false, "application/json": false,
 		"application/proto": false, "application/connect+proto": false,

@@ -33,7 +33,7 @@ type memoEntry struct {
 
 // of returns the two places where the key of n and s may be.
 func (p *places) of(n int, s string) (a, b *atomic.Pointer[memoEntry]) {
-	i := (maphash.String(p.seed, s) + uint64(n)*0x9e3779b97f4a7c15) % uint64(len(p.slots))
+	i := (maphash.String(p.seed, s) + uint64(n)*0x9e3779b97f4a7c15) & uint64(len(p.slots)-1)
 	return &p.slots[i], &p.slots[i^1]
 }
 
