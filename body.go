@@ -22,14 +22,15 @@ type watchedBody struct {
 	res           *http.Response
 	details       *bodyDetails // nil if the end is judged by DefaultClassifier, which needs none of them
 	settled       atomic.Bool
-	atFirstByte   bool // the first byte is as good as the end
+	atFirstByte   bool // the first byte is as good as the end: of gRPC where others wait, of events
+	events        bool // an event stream: it breaks off often enough without a fault
 }
 
 // bodyDetails are what only some of the watched bodies need. They are allocated with them.
 type bodyDetails struct {
 	t           *Transport
 	upload      *requestBody
-	start       time.Duration // by t.clock
+	start       time.Duration // of the call, since t.epoch; of the body if calls are not timed
 	headerAfter time.Duration
 }
 
@@ -86,6 +87,10 @@ func (b *watchedBody) ended(err error) {
 		return
 	}
 	defer b.permit.Done(breaker.Ignored) // counts only if Classify panics
+	if b.events && b.details.t.sinceEpoch()-b.details.start-b.details.headerAfter >= eventStreamLives {
+		b.permit.Done(breaker.Success)
+		return
+	}
 	result := Result{Request: b.req, Response: b.res}
 	if err != io.EOF {
 		result.Err = err
@@ -94,8 +99,10 @@ func (b *watchedBody) ended(err error) {
 	if d := b.details; d != nil {
 		classify = d.t.cfg.Classify
 		result.body = d.upload
-		result.Duration = d.headerAfter
-		result.waited = d.t.clock() - d.start
+		if d.t.timed {
+			result.Duration = d.headerAfter
+			result.waited = d.t.clock() - d.start
+		}
 	}
 	if outcome := classify(result); outcome == breaker.Failure {
 		b.permit.Fail(cause(b.res, result.Err))
@@ -104,12 +111,16 @@ func (b *watchedBody) ended(err error) {
 	}
 }
 
+// eventStreamLives is how long a stream of events has to last, if it brings none, so that
+// it may break off: something between its host and us may cut idle connections.
+const eventStreamLives = time.Second
+
 // A content says how a response ends, as far as that matters here.
 type content uint8
 
 const (
 	plainContent content = iota
-	eventStream          // has no end to wait for
+	eventStream          // has no end to wait for, but a first event
 	grpcContent          // ends with a status, often in trailers
 )
 
@@ -141,7 +152,7 @@ func isEventStream(contentType string) bool {
 // with it. What follows a 101 or a CONNECT is a connection, and must stay the io.Writer
 // that it is. A length of zero is believed unless something is to come after it.
 func canBeWatched(req *http.Request, res *http.Response, c content) bool {
-	if res.Body == nil || res.Body == http.NoBody || c == eventStream ||
+	if res.Body == nil || res.Body == http.NoBody ||
 		res.ContentLength == 0 && len(res.Trailer) == 0 && c != grpcContent {
 		return false
 	}

@@ -88,7 +88,7 @@ func TestBodyPassesThroughUnchanged(t *testing.T) {
 	assert.EqualValues(t, 1, body.Closes.Load())
 }
 
-// What is no body of the response, or has no end, is judged by its header and left alone.
+// What is no body of the response is judged by its header and left alone.
 func TestBodiesThatAreNotWatched(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -103,12 +103,6 @@ func TestBodiesThatAreNotWatched(t *testing.T) {
 		{"204", "GET", http.Response{StatusCode: 204, ContentLength: -1}, httpbreaker.Config{}},
 		{"304", "GET", http.Response{StatusCode: 304, ContentLength: 5}, httpbreaker.Config{}},
 		{"length 0", "GET", http.Response{StatusCode: 200}, httpbreaker.Config{}},
-		{"events", "GET", http.Response{
-			StatusCode: 200, ContentLength: -1, Header: http.Header{"Content-Type": {"text/event-stream"}},
-		}, httpbreaker.Config{}},
-		{"events with a parameter", "GET", http.Response{
-			StatusCode: 200, ContentLength: -1, Header: http.Header{"Content-Type": {"Text/Event-Stream ; charset=utf-8"}},
-		}, httpbreaker.Config{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			body := rig.NewSpyBody("x")
@@ -133,30 +127,95 @@ func TestBodiesThatAreNotWatched(t *testing.T) {
 	})
 }
 
-func TestOtherMediaTypesAreWatched(t *testing.T) {
-	for _, mediaType := range []string{"", "text/event-streams", "text/plain", "text/event"} {
+func TestOtherMediaTypesAreWatchedToTheEnd(t *testing.T) {
+	for _, mediaType := range []string{"", "text/event-streams", "text/plain", "text/event", "text-event-stream", "application/grpcx"} {
 		rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
 			res, err := rig.BodyOf(200, rig.NewSpyBody("x"))(req)
 			res.Header.Set("Content-Type", mediaType)
 			return res, err
 		})})
-		_, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+		res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+		require.NoError(t, err)
+		_, err = res.Body.Read(make([]byte, 1))
 		require.NoError(t, err)
 		assert.Zero(t, rig.VerdictsOf(rt), mediaType)
 	}
 }
 
+// A stream of events has no end to wait for. What its header does not say, its first bytes do.
+func TestVerdictOfAnEventStream(t *testing.T) {
+	read := func(body io.ReadCloser, _ context.CancelFunc) { _, _ = body.Read(make([]byte, 8)) }
+	after := func(d time.Duration, err error) func() io.Reader {
+		return func() io.Reader {
+			return rig.ReaderFunc(func([]byte) (int, error) { time.Sleep(d); return 0, err })
+		}
+	}
+	event := func() io.Reader { return strings.NewReader("data: x\n\n") }
+	for _, tc := range []struct {
+		name string
+		body func() io.Reader
+		use  func(io.ReadCloser, context.CancelFunc)
+		want rig.Verdicts
+	}{
+		{"not read", event, func(io.ReadCloser, context.CancelFunc) {}, rig.Verdicts{}},
+		{"an event", event, read, rig.Verdicts{Success: 1}},
+		{"an event, and broken off", func() io.Reader { return rig.BrokenBody("data", rig.ErrReset) }, func(body io.ReadCloser, _ context.CancelFunc) {
+			_, _ = io.ReadAll(body)
+		}, rig.Verdicts{Success: 1}},
+		{"broken off at once", after(0, rig.ErrReset), read, rig.Verdicts{Failure: 1}},
+		{"broken off within a second", after(time.Second-1, rig.ErrReset), read, rig.Verdicts{Failure: 1}},
+		{"broken off when idle", after(time.Second, rig.ErrReset), read, rig.Verdicts{Success: 1}},
+		{"ended at once", after(0, io.EOF), read, rig.Verdicts{Success: 1}},
+		{"closed", event, func(body io.ReadCloser, _ context.CancelFunc) { _ = body.Close() }, rig.Verdicts{Success: 1}},
+		{"canceled", after(0, context.Canceled), func(body io.ReadCloser, cancel context.CancelFunc) {
+			cancel()
+			read(body, cancel)
+		}, rig.Verdicts{Ignored: 1}},
+	} {
+		for _, contentType := range []string{"text/event-stream", "Text/Event-Stream ; charset=utf-8"} {
+			for name, classify := range map[string]httpbreaker.Classifier{"default": nil, "own": httpbreaker.DeadlinesOver(nil, 0)} {
+				t.Run(tc.name+", "+contentType+", "+name, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						ctx, cancel := context.WithCancel(t.Context())
+						defer cancel()
+						rt := httpbreaker.New(&httpbreaker.Config{
+							Classify: classify,
+							Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+								time.Sleep(5 * time.Second) // the time to the header is not the stream's
+								res, err := rig.BodyOf(200, io.NopCloser(tc.body()))(req)
+								res.Header.Set("Content-Type", contentType)
+								return res, err
+							}),
+						})
+						res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
+						require.NoError(t, err)
+						assert.Zero(t, rig.InFlight(rt), "answered")
+						tc.use(res.Body, cancel)
+						assert.Equal(t, tc.want, rig.VerdictsOf(rt))
+					})
+				})
+			}
+		}
+	}
+}
+
 func TestProbeIsJudgedAtItsHeader(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Base: rig.BodyOf(200, rig.BrokenBody("x", rig.ErrReset))})
-		time.Sleep(time.Hour)
-		res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
-		require.NoError(t, err)
-		assert.Equal(t, breaker.Closed, rig.StateOf(t, rt, "http://a.test/"))
-		_, err = io.ReadAll(res.Body)
-		require.ErrorIs(t, err, rig.ErrReset)
-		assert.Equal(t, rig.Verdicts{Success: 1}, rig.VerdictsOf(rt))
-	})
+	for _, contentType := range []string{"application/json", "text/event-stream"} {
+		synctest.Test(t, func(t *testing.T) {
+			rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+				res, err := rig.BodyOf(200, rig.BrokenBody("", rig.ErrReset))(req)
+				res.Header.Set("Content-Type", contentType)
+				return res, err
+			})})
+			time.Sleep(time.Hour)
+			res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+			require.NoError(t, err)
+			assert.Equal(t, breaker.Closed, rig.StateOf(t, rt, "http://a.test/"))
+			_, err = io.ReadAll(res.Body)
+			require.ErrorIs(t, err, rig.ErrReset)
+			assert.Equal(t, rig.Verdicts{Success: 1}, rig.VerdictsOf(rt))
+		})
+	}
 }
 
 // A Close makes a Read that waits fail, and that is nobody's failure.

@@ -50,6 +50,11 @@ type Result struct {
 // The second time comes for no response whose body nobody reads to its end, and
 // with Config.HeadersOnly for none.
 //
+// A stream of events (text/event-stream) is a success with its first byte, and the
+// classifier is asked for an error that comes before that and within a second of the
+// header. A stream that breaks off later was idle, and one that ends without an
+// error had nothing to tell.
+//
 // A probe of an open circuit is judged at its header, since other calls wait for
 // it, except a response of gRPC and, with a classifier of one's own, one whose
 // header announces trailers.

@@ -26,8 +26,8 @@
 //	Classify: httpbreaker.Statuses(nil, breaker.Success, 500)
 //
 // A response with a body is judged when the body ends, so that a host which breaks off
-// half-way has failed, and one that says so in its trailers, as gRPC does;
-// Config.HeadersOnly turns that off. Requests should carry a deadline: without one a
+// half-way has failed, and one that says so in its trailers, as gRPC does; a stream of
+// server-sent events by its first bytes. Config.HeadersOnly turns that off. Requests should carry a deadline: without one a
 // host that hangs never fails.
 //
 // # Which requests share a circuit
@@ -286,14 +286,17 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 	case outcome == breaker.Success && t.watches(req, res, content, permit.Probe()):
 		permit.Answered()
 		var body *watchedBody
-		if t.byStatus && upload == nil {
+		if t.byStatus && upload == nil && content != eventStream {
 			body = new(watchedBody)
 		} else {
 			body = newDetailedBody()
 			*body.details = bodyDetails{t: t, upload: upload, start: start, headerAfter: took}
+			if body.events = content == eventStream; body.events && !t.timed {
+				body.details.start = t.sinceEpoch()
+			}
 		}
 		body.ReadCloser, body.permit, body.req, body.res = res.Body, permit, req, res
-		body.atFirstByte = permit.Probe() && content == grpcContent
+		body.atFirstByte = body.events || permit.Probe() && content == grpcContent
 		res.Body = body
 	default:
 		permit.Done(outcome)
@@ -322,8 +325,10 @@ func (t *Transport) clock() time.Duration {
 	if !t.timed {
 		return 0
 	}
-	return time.Since(t.epoch)
+	return t.sinceEpoch()
 }
+
+func (t *Transport) sinceEpoch() time.Duration { return time.Since(t.epoch) }
 
 // judge says what a round trip means and, if it asks us to keep away by Retry-After,
 // for how long.

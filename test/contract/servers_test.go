@@ -1,6 +1,7 @@
 package contract_test
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -127,4 +128,45 @@ func TestTruncatingServer(t *testing.T) {
 		_, err := client.Get(p.URL)
 		require.ErrorIs(t, err, httpbreaker.ErrOpen)
 	})
+}
+
+// A stream of events that is always broken off before its first event is no success, and one
+// that ends, or is cut later, is no failure.
+func TestServerThatDropsItsEventStreams(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		serve http.HandlerFunc
+		want  rig.Verdicts
+	}{
+		{"at once", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, rig.Verdicts{Failure: 3}},
+		{"by ending them", func(http.ResponseWriter, *http.Request) {}, rig.Verdicts{Success: 3}},
+		{"after an event", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "data: x\n\n")
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}, rig.Verdicts{Success: 3}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := func(w http.ResponseWriter, req *http.Request) {
+				w.Header().Set("Content-Type", "text/event-stream")
+				_ = http.NewResponseController(w).Flush()
+				tc.serve(w, req)
+			}
+			rig.EachProtocol(t, h, func(t *testing.T, p rig.Peer) {
+				rt := httpbreaker.New(&httpbreaker.Config{Base: p.Base, Breakers: rig.TripAfter(3)})
+				for range 3 {
+					res, err := rt.RoundTrip(rig.NewRequest(t, "GET", p.URL, nil))
+					require.NoError(t, err)
+					_, _ = io.Copy(io.Discard, res.Body)
+					require.NoError(t, res.Body.Close())
+				}
+				assert.Equal(t, tc.want, rig.VerdictsOf(rt))
+				res, err := rt.RoundTrip(rig.NewRequest(t, "GET", p.URL, nil))
+				assert.Equal(t, tc.want.Failure > 0, errors.Is(err, httpbreaker.ErrOpen))
+				if err == nil {
+					require.NoError(t, res.Body.Close())
+				}
+			})
+		})
+	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-0b728cf8/httpbreaker"
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
 	"github.com/seed-0b728cf8/httpbreaker/internal/rig"
-	"github.com/stretchr/testify/require"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // http.Client gives a round tripper that is not its own a Cancel channel and a
