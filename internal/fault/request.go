@@ -35,7 +35,7 @@ func Unsendable(req *http.Request, err error) bool {
 	return slices.ContainsFunc(refusals, func(start string) bool { return strings.HasPrefix(text, start) })
 }
 
-// refusals are how net/http begins to say what is wrong with a request, where
+// refusals are how net/http, and quic-go's http3, begin to say what is wrong with a request, where
 // that depends on the protocol spoken or shows only in sending. The lengths are
 // of bodies that can be rewound, which are not tracked.
 var refusals = []string{
@@ -43,6 +43,8 @@ var refusals = []string{
 	"http: Request.ContentLength=",
 	"http: invalid Host header",
 	"http2: request body larger than specified content length",
+	"http3: invalid Host header",
+	"http3: unsupported protocol scheme", // HTTP/3 has none but https
 	"invalid Host header",
 	"invalid Trailer key",
 	"invalid Upgrade request header", // HTTP/2 has no such fields (RFC 9113 §8.2.2)
