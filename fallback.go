@@ -18,7 +18,7 @@ import (
 // request and, in Result.Err, the *OpenError of a rejected one; with
 // Config.FallbackOnFailure also the response or error of a failed one. It must return
 // a new response on every call. If it returns nil, nil or the Result's own response it
-// declines: the caller gets the original result. So he does if it returns an error or
+// declines: the caller gets the original result, and also if it returns an error or
 // panics.
 //
 // Its response is completed where it leaves something out (Status, Proto, Header, Body,
@@ -26,8 +26,8 @@ import (
 // (RFC 9209) that says why it is there, and, if the circuit is open and it is a 503
 // without Retry-After, that field as well. What becomes of it never counts for or
 // against the host. The response that it replaces is closed, so it must not use that
-// response's body. It must not be an informational response (1xx) either, but for a 101
-// to a request for an upgrade.
+// response's body. It must not be an informational response (1xx), except a 101 to a
+// request for an upgrade.
 //
 // It is called on the goroutine of the request, concurrently for different requests
 // and under no lock. The request's body has been closed, or is in the hands of Base:
@@ -243,8 +243,8 @@ func StopRetryWhenOpen(next func(context.Context, *http.Response, error) (bool, 
 // ProxyErrorHandler returns an ErrorHandler for [net/http/httputil.ReverseProxy] that
 // answers a rejected request with 503 Service Unavailable and a Retry-After field (RFC
 // 9110 section 10.2.3) of at least one second. Other errors are left to next; if that is
-// nil they are answered with 502 Bad Gateway, as ReverseProxy does itself, but are not
-// logged.
+// nil they are answered with 502 Bad Gateway, as ReverseProxy does itself, without a line
+// in its log.
 func ProxyErrorHandler(next func(http.ResponseWriter, *http.Request, error)) func(http.ResponseWriter, *http.Request, error) {
 	if next == nil {
 		next = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }

@@ -131,7 +131,7 @@ func checkKey(t *testing.T, scheme, host string) {
 		require.LessOrEqual(t, len(key), 300)
 		return
 	}
-	if !strings.Contains(host, "%") { // but for the zone, case means nothing
+	if !strings.Contains(host, "%") { // a zone keeps its case
 		require.Equal(t, key, byHost(scheme, asciiUpper(host)), "%q in upper case", host)
 	}
 	text := key

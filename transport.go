@@ -3,9 +3,10 @@
 //	client := &http.Client{Transport: httpbreaker.New(nil)}
 //
 // Nothing changes while a host answers. Once it fails too often its circuit opens:
-// for some seconds requests to that host, and to no other, are rejected at once and
-// nothing is sent. Then one request is let through as a probe. If it succeeds the
-// circuit closes, otherwise it stays open for longer. The numbers are in
+// requests to that host, and to no other, are rejected at once and nothing is sent.
+// Soon, and then ever more rarely, one request is let through as a probe. When a probe
+// has succeeded the others follow as fast as the host takes them. Of a host that fails
+// only a part of its requests, a part is rejected. The numbers are in
 // [breaker.Config], and a [breaker.Set] shows and controls the circuits:
 //
 //	client := &http.Client{Transport: httpbreaker.New(&httpbreaker.Config{
@@ -107,7 +108,7 @@ type Config struct {
 	// RetryAfter, if positive, is the longest time for which a response can close its
 	// host to us: a 429 or 503 with a Retry-After field (RFC 9110 section 10.2.3)
 	// counts as a Failure, whatever Classify says, and opens the circuit for as long
-	// as the field says, but for RetryAfter at most. Zero ignores the field. New
+	// as the field says, at most for RetryAfter. Zero ignores the field. New
 	// panics if it is negative.
 	RetryAfter time.Duration
 
@@ -211,7 +212,7 @@ func (t *Transport) roundTrip(req *http.Request, handedOn *bool) (*http.Response
 }
 
 // givenUp returns why nobody waits for a response to req, or nil. The Cancel channel is
-// deprecated, but it is how http.Client.Timeout stops its retries as well.
+// deprecated, and http.Client.Timeout still works by it.
 func givenUp(req *http.Request) error {
 	if ctx := req.Context(); ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -268,12 +269,12 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 	}
 
 	took := t.clock() - start
-	var content content
+	kind := plainContent
 	if res != nil && (res.ContentLength != 0 || req.Method == http.MethodPost) { // gRPC is always POST
-		content = contentOf(res.Header)
+		kind = contentOf(res.Header)
 	}
 	outcome, openFor := breaker.Ignored, time.Duration(0)
-	if t.byStatus && err == nil && res != nil && res.Request == req && content != grpcContent {
+	if t.byStatus && err == nil && res != nil && res.Request == req && kind != grpcContent {
 		outcome = judgeStatus(res.StatusCode)
 	} else {
 		outcome, openFor = t.judge(Result{Request: req, Response: res, Err: err, Duration: took, body: upload})
@@ -283,20 +284,11 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 		permit.Trip(openFor, fmt.Sprintf("%v, Retry-After %v", statusError(res.StatusCode), openFor))
 	case outcome == breaker.Failure:
 		permit.Fail(cause(res, err))
-	case outcome == breaker.Success && t.watches(req, res, content, permit.Probe()):
+	case outcome == breaker.Success && t.watches(req, res, kind, permit.Probe()):
 		permit.Answered()
-		var body *watchedBody
-		if t.byStatus && upload == nil && content != eventStream {
-			body = new(watchedBody)
-		} else {
-			body = newDetailedBody()
-			*body.details = bodyDetails{t: t, upload: upload, start: start, headerAfter: took}
-			if body.events = content == eventStream; body.events && !t.timed {
-				body.details.start = t.sinceEpoch()
-			}
-		}
+		body := t.newBody(kind, bodyDetails{t: t, upload: upload, start: start, headerAfter: took})
 		body.ReadCloser, body.permit, body.req, body.res = res.Body, permit, req, res
-		body.atFirstByte = body.events || permit.Probe() && content == grpcContent
+		body.atFirstByte = kind == eventStream || kind == grpcContent && permit.Probe()
 		res.Body = body
 	default:
 		permit.Done(outcome)
@@ -312,11 +304,11 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 // watches reports whether a response whose header is a Success is judged by its end. A
 // probe is not, since others wait for it, except where the header cannot tell: gRPC sends
 // it before it knows, and trailers may mean something to a classifier of the user's.
-func (t *Transport) watches(req *http.Request, res *http.Response, c content, probe bool) bool {
-	if t.cfg.HeadersOnly || probe && c != grpcContent && (t.byStatus || len(res.Trailer) == 0) {
+func (t *Transport) watches(req *http.Request, res *http.Response, kind content, probe bool) bool {
+	if t.cfg.HeadersOnly || probe && kind != grpcContent && (t.byStatus || len(res.Trailer) == 0) {
 		return false
 	}
-	return canBeWatched(req, res, c)
+	return canBeWatched(req, res, kind)
 }
 
 // clock is the time since the Transport was first used, or zero if nobody wants to know

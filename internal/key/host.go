@@ -197,7 +197,7 @@ func canonicalName(name string) (string, bool) {
 		switch c := name[i]; {
 		case c >= utf8.RuneSelf:
 			ascii = false
-		case !plain[c] && strings.IndexByte("~$&'()*+,;=", c) < 0: // RFC 3986 §3.2.2, but "!"
+		case !plain[c] && strings.IndexByte("~$&'()*+,;=", c) < 0: // RFC 3986 §3.2.2, except "!"
 			return "", false
 		}
 	}

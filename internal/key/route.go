@@ -106,8 +106,8 @@ func (r *Routes) Key(req *http.Request) string {
 	return key
 }
 
-// register returns as an error what a ServeMux panics with, but for where the
-// pattern was registered: that was here.
+// register returns as an error what a ServeMux panics with, without the place where
+// the pattern was registered: that was here.
 func register(mux *http.ServeMux, pattern string) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

@@ -73,7 +73,7 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// judge makes the exchange and judges it as a Transport does, but for uploads.
+// judge makes the exchange and judges it as a Transport does, except that it tracks no upload.
 func judge(x exchange) (breaker.Outcome, httpbreaker.Result) {
 	res, err := x.base.RoundTrip(x.req)
 	result := httpbreaker.Result{Request: x.req, Response: res, Err: err}
