@@ -270,7 +270,7 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 
 	took := t.clock() - start
 	kind := plainContent
-	if res != nil && (res.ContentLength != 0 || req.Method == http.MethodPost) { // gRPC is always POST
+	if res != nil && (res.ContentLength != 0 || req.Method == http.MethodPost) { // as gRPC always is
 		kind = contentOf(res.Header)
 	}
 	outcome, openFor := breaker.Ignored, time.Duration(0)
