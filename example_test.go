@@ -26,7 +26,7 @@ func brokenServer() *httptest.Server {
 // impatient opens a circuit at the third failure, for a minute.
 func impatient() *breaker.Set {
 	return breaker.NewSet(breaker.Options{
-		Config: breaker.Config{Failures: 3, OpenFor: time.Minute, Jitter: -1},
+		Config: breaker.Config{Failures: 3, OpenFor: time.Minute, ProbeShare: -1, Jitter: -1},
 	})
 }
 

@@ -151,7 +151,7 @@ func TestMockedHostBreaksAndRecovers(t *testing.T) {
 		mock := httpmock.NewMockTransport()
 		mock.RegisterResponder("GET", "https://api.test/", httpmock.NewErrorResponder(errors.New("connection refused")).Times(2))
 		rt := httpbreaker.New(&httpbreaker.Config{Base: mock, Breakers: breaker.NewSet(breaker.Options{
-			Config: breaker.Config{Failures: 2, OpenFor: 10 * time.Second, Jitter: -1},
+			Config: breaker.Config{Failures: 2, OpenFor: 10 * time.Second, ProbeShare: -1, Jitter: -1},
 		})})
 		get := func() error {
 			res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "https://api.test/", nil))

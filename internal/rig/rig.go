@@ -45,12 +45,14 @@ func Failing(*http.Request) (*http.Response, error) { return nil, ErrBase }
 
 // TripAfter makes a set whose circuits open at n failures and stay open for an hour.
 func TripAfter(n int) *breaker.Set {
-	return breaker.NewSet(breaker.Options{Config: breaker.Config{Failures: n, OpenFor: time.Hour, MaxOpenFor: time.Hour}})
+	return breaker.NewSet(breaker.Options{Config: breaker.Config{
+		Failures: n, ShedRate: -1, OpenFor: time.Hour, MaxOpenFor: time.Hour, ProbeShare: -1,
+	}})
 }
 
 // CountsOnly makes a set whose circuits never open by themselves.
 func CountsOnly() *breaker.Set {
-	return breaker.NewSet(breaker.Options{Config: breaker.Config{FailureRate: -1, ConsecutiveFailures: 1 << 30}})
+	return breaker.NewSet(breaker.Options{Config: breaker.Config{ShedRate: -1, HangAfter: -1, ConsecutiveFailures: 1 << 30}})
 }
 
 // Opened returns a transport whose circuit for url is open.

@@ -84,7 +84,7 @@ func TestPanicAndGoexitBelowReleaseThePermit(t *testing.T) {
 	newTransport := func(below func()) *httpbreaker.Transport {
 		base := rig.BaseFunc(func(*http.Request) (*http.Response, error) { below(); return nil, nil })
 		rt := httpbreaker.New(&httpbreaker.Config{Base: base, Breakers: breaker.NewSet(breaker.Options{
-			Config: breaker.Config{Failures: 1, OpenFor: time.Nanosecond, Jitter: -1},
+			Config: breaker.Config{Failures: 1, OpenFor: 10 * time.Millisecond, Jitter: -1},
 		})})
 		rt.Breakers().Get(httpbreaker.ByHost(rig.NewRequest(t, "GET", "http://a.test/", nil))).Trip(time.Nanosecond, "so that a probe is next")
 		return rt

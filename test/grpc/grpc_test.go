@@ -38,7 +38,7 @@ func each(t *testing.T, protocols []protocol, classify httpbreaker.Classifier, t
 				t.Run(strings.Join([]string{p.name, over, kind}, "/"), func(t *testing.T) {
 					s := p.serve(t, secure)
 					rt := httpbreaker.New(&httpbreaker.Config{Base: s.base, Classify: classify, Breakers: breaker.NewSet(breaker.Options{
-						Config: breaker.Config{Failures: 5, OpenFor: time.Hour, MaxOpenFor: time.Hour},
+						Config: breaker.Config{Failures: 5, ShedRate: -1, OpenFor: time.Hour, MaxOpenFor: time.Hour, ProbeShare: -1},
 					})})
 					test(t, s, rt, callers(&http.Client{Transport: rt}, s.url, p.options...)[kind])
 				})

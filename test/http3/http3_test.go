@@ -49,7 +49,7 @@ func serve(t *testing.T, h http.Handler) (url string, base *http3.Transport) {
 
 func transport(base http.RoundTripper) *httpbreaker.Transport {
 	return httpbreaker.New(&httpbreaker.Config{Base: base, Breakers: breaker.NewSet(breaker.Options{
-		Config: breaker.Config{Failures: 3, OpenFor: time.Hour, MaxOpenFor: time.Hour},
+		Config: breaker.Config{Failures: 3, ShedRate: -1, OpenFor: time.Hour, MaxOpenFor: time.Hour, ProbeShare: -1},
 	})})
 }
 
