@@ -71,7 +71,12 @@ func keyFromContext(req *http.Request) (key string, ok bool) {
 //
 // It makes no allocation for a host it has lately met, nor for one in canonical
 // form with a port that is either written out or 443.
-func ByHost(req *http.Request) string { return key.OfHost(req) }
+func ByHost(req *http.Request) string {
+	if req == nil {
+		return key.OfHost(nil)
+	}
+	return key.OfHost(req.URL)
+}
 
 // ByRoute returns a [KeyFunc] with a circuit for each route of each host, so that
 // one bad endpoint leaves the others alone. The patterns are those of

@@ -67,8 +67,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-cleanhttp"
@@ -129,6 +132,7 @@ type Transport struct {
 	byStatus bool // a response is judged by DefaultClassifier, and by nothing else
 	timed    bool // somebody reads Result.Duration
 	epoch    time.Time
+	first    atomic.Pointer[knownHost] // where ByHost gives the keys
 }
 
 var _ http.RoundTripper = (*Transport)(nil)
@@ -157,9 +161,6 @@ func New(cfg *Config) *Transport {
 func (t *Transport) setDefaults() {
 	t.byStatus = t.cfg.Classify == nil && t.cfg.RetryAfter == 0 && !t.cfg.FallbackOnFailure
 	t.timed = t.cfg.Classify != nil || t.cfg.FallbackOnFailure
-	if t.cfg.Key == nil {
-		t.cfg.Key = key.OfHost
-	}
 	t.epoch = time.Now()
 	if t.cfg.Base == nil {
 		t.cfg.Base = cleanhttp.DefaultPooledTransport()
@@ -237,12 +238,41 @@ func (t *Transport) breaker(req *http.Request) *breaker.Breaker {
 	}
 	name, ok := keyFromContext(req)
 	if !ok {
+		if t.cfg.Key == nil {
+			return t.hostBreaker(req.URL)
+		}
 		name = t.cfg.Key(req)
 	}
 	if name == "" {
 		return nil
 	}
 	return t.cfg.Breakers.Get(name)
+}
+
+// A knownHost is a URL's scheme and host, which make the key that ByHost gives, and the
+// breaker of that key.
+type knownHost struct {
+	scheme, host string
+	breaker      *breaker.Breaker
+}
+
+// hostBreaker returns the breaker of the key that ByHost gives. For the first host that the
+// Transport has met, which often is the only one, it works out no key and looks nothing up:
+// that key depends on scheme and host alone, and Touch knows whether the breaker still is
+// the Set's.
+func (t *Transport) hostBreaker(u *url.URL) *breaker.Breaker {
+	first := t.first.Load()
+	if first != nil {
+		if first.host != u.Host || first.scheme != u.Scheme {
+			return t.cfg.Breakers.Get(key.OfHost(u))
+		}
+		if t.cfg.Breakers.Touch(first.breaker) {
+			return first.breaker
+		}
+	}
+	b := t.cfg.Breakers.Get(key.OfHost(u))
+	t.first.Store(&knownHost{strings.Clone(u.Scheme), strings.Clone(u.Host), b})
+	return b
 }
 
 // send makes the round trip for which permit was given and judges it. The permit ends

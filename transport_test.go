@@ -2,6 +2,7 @@ package httpbreaker_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -305,5 +306,108 @@ func TestRetryAfterNeverShortens(t *testing.T) {
 		var open *httpbreaker.OpenError
 		require.ErrorAs(t, err, &open)
 		assert.Equal(t, time.Minute, open.RetryAfter())
+	})
+}
+
+// A Transport keeps the breaker of the first host that it meets. It must be the one that the
+// Set would give, whatever has become of that.
+func TestFirstHostsBreakerIsTheSetsOwn(t *testing.T) {
+	var evicted []string
+	newTransport := func(opts breaker.Options) (rt *httpbreaker.Transport, send func(url string)) {
+		opts.Hooks = []breaker.Hooks{{Evicted: func(key string) { evicted = append(evicted, key) }}}
+		evicted = nil
+		rt = httpbreaker.New(&httpbreaker.Config{Base: rig.Respond(200, ""), Breakers: breaker.NewSet(opts)})
+		return rt, func(url string) {
+			_, err := rt.RoundTrip(rig.NewRequest(t, "GET", url, nil))
+			require.NoError(t, err)
+		}
+	}
+	successes := func(rt *httpbreaker.Transport, key string) uint64 {
+		b, ok := rt.Breakers().Lookup(key)
+		require.True(t, ok, key)
+		return b.Snapshot().Totals.Successes
+	}
+	t.Run("counted where it belongs", func(t *testing.T) {
+		rt, send := newTransport(breaker.Options{})
+		for range 3 {
+			send("https://a.test/x")
+			send("http://a.test/")
+			send("https://A.test:443/y")
+			send("https://b.test/")
+		}
+		assert.EqualValues(t, 6, successes(rt, "a.test"))
+		assert.EqualValues(t, 3, successes(rt, "a.test:80"))
+		assert.EqualValues(t, 3, successes(rt, "b.test"))
+	})
+	t.Run("removed", func(t *testing.T) {
+		rt, send := newTransport(breaker.Options{})
+		for range 3 {
+			send("https://a.test/")
+			send("https://a.test/")
+			rt.Breakers().Remove("a.test")
+			assert.Zero(t, rt.Breakers().Len())
+			send("https://a.test/")
+			assert.EqualValues(t, 1, successes(rt, "a.test"), "a new one")
+		}
+	})
+	t.Run("evicted", func(t *testing.T) {
+		rt, send := newTransport(breaker.Options{MaxKeys: 1})
+		for range 3 {
+			send("https://a.test/")
+			send("https://b.test/")
+			send("https://c.test/")
+			send("https://a.test/")
+			assert.EqualValues(t, 1, successes(rt, "a.test"), "a new one")
+			send("https://b.test/")
+		}
+	})
+	t.Run("in use", func(t *testing.T) {
+		_, send := newTransport(breaker.Options{MaxKeys: 10})
+		for i := range 1000 {
+			send("https://a.test/")
+			send(fmt.Sprintf("https://h%d.test/", i))
+			if i == 20 {
+				evicted = nil // when all were new, any had to go
+			}
+		}
+		assert.Len(t, evicted, 1000-21)
+		assert.NotContains(t, evicted, "a.test")
+	})
+	t.Run("updated", func(t *testing.T) {
+		rt, send := newTransport(breaker.Options{})
+		send("https://a.test/")
+		require.NoError(t, rt.Breakers().Update(breaker.Options{Config: breaker.Config{Failures: 1}}))
+		b, _ := rt.Breakers().Lookup("a.test")
+		b.SetMode(breaker.ForceOpen, "by the test")
+		_, err := rt.RoundTrip(rig.NewRequest(t, "GET", "https://a.test/", nil))
+		assert.ErrorIs(t, err, httpbreaker.ErrOpen)
+	})
+	t.Run("with a key", func(t *testing.T) {
+		rt, send := newTransport(breaker.Options{})
+		send("https://a.test/")
+		for _, key := range []string{"other", ""} {
+			_, err := rt.RoundTrip(rig.NewRequest(t, "GET", "https://a.test/", nil).WithContext(httpbreaker.WithKey(t.Context(), key)))
+			require.NoError(t, err)
+		}
+		assert.EqualValues(t, 1, successes(rt, "a.test"))
+		assert.EqualValues(t, 1, successes(rt, "other"))
+	})
+	t.Run("removed at any time", func(t *testing.T) {
+		rt, send := newTransport(breaker.Options{})
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for range 500 {
+					send("https://a.test/")
+				}
+			})
+		}
+		for range 100 {
+			rt.Breakers().Remove("a.test")
+		}
+		wg.Wait()
+		rt.Breakers().Remove("a.test")
+		send("https://a.test/")
+		assert.EqualValues(t, 1, successes(rt, "a.test"))
 	})
 }

@@ -5,8 +5,8 @@ package key
 import (
 	"crypto/sha256"
 	"fmt"
-	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -18,15 +18,15 @@ const noHost = "!no-host"
 // maxHostName is the longest host name, in bytes (RFC 1035 §2.3.4).
 const maxHostName = 253
 
-// OfHost returns the key of the host that the URL of req names. Its form is documented
+// OfHost returns the key of the host that a URL names. Its form is documented
 // at httpbreaker.ByHost.
-func OfHost(req *http.Request) string {
-	if req == nil || req.URL == nil || req.URL.Host == "" {
+func OfHost(u *url.URL) string {
+	if u == nil || u.Host == "" {
 		return noHost
 	}
-	host := req.URL.Host
+	host := u.Host
 	defaultPort := 0
-	switch req.URL.Scheme {
+	switch u.Scheme {
 	case "https":
 		defaultPort = 443
 	case "http":

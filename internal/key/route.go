@@ -74,7 +74,10 @@ func (r *Routes) add(pattern string) error {
 // Key returns the pattern that req matches and the key of its host, or that of its host
 // alone.
 func (r *Routes) Key(req *http.Request) string {
-	host := OfHost(req)
+	if req == nil {
+		return noHost
+	}
+	host := OfHost(req.URL)
 	if host == noHost || req.URL.Opaque != "" {
 		return host
 	}
