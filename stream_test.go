@@ -97,3 +97,40 @@ func TestBodiesThatAreNeverClosedAreShownAndHideNothing(t *testing.T) {
 		assert.LessOrEqual(t, sent, 150, "calls until the circuit opened")
 	})
 }
+// Streams that are open and read must not hide that every new request fails.
+func TestOpenStreamsHideNoOutage(t *testing.T) {
+	for _, failing := range []int{0, 20} {
+		synctest.Test(t, func(t *testing.T) {
+			healthy := endless(failing)
+			down := false
+			rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+				if down {
+					return rig.Failing(req)
+				}
+				return healthy(req)
+			})})
+			ctx, leave := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			send := func() {
+				res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
+				if err == nil {
+					wg.Go(func() { _, _ = io.Copy(io.Discard, res.Body) })
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+			for range 1000 {
+				send()
+			}
+			down = true
+			sent := 0
+			for onlyBreaker(t, rt).State() == breaker.Closed && sent < 2000 {
+				send()
+				sent++
+			}
+			t.Logf("failing every %d: %d calls until open", failing, sent)
+			assert.LessOrEqual(t, sent, 60, "at 20 a second")
+			leave()
+			wg.Wait()
+		})
+	}
+}

@@ -225,7 +225,7 @@ func (b *Breaker) allow(ctx context.Context) (Permit, error) {
 		}
 	}
 	if b.shared.observing().wantCalls() {
-		p.more = &more{ctx: ctx}
+		p.more = &more{ctx: ctx, began: p.start}
 		p.tag |= permitSlow
 	}
 	return p, nil

@@ -41,6 +41,29 @@ type run struct {
 	began       int64 // when the first of them ended
 	independent int   // those that began after that
 	answered    int   // calls answered since, and not ended: so far, they are successes
+
+	// To tell calls that stay answered from those that break off: how many there were
+	// at some moment, and how many of all have ended since.
+	marked struct {
+		at              int64
+		answered, ended int
+	}
+}
+
+// lasting is how long calls that were answered have to stay so to end a run.
+const lasting = time.Second
+
+// outlived reports whether calls that were answered in the run have stayed so.
+func (r *run) outlived(now int64) bool {
+	m := &r.marked
+	if now-m.at < int64(lasting) && now >= m.at {
+		return false
+	}
+	if m.at != 0 && m.answered > m.ended {
+		return true
+	}
+	m.at, m.answered, m.ended = now, r.answered, 0
+	return false
 }
 
 // past returns the history, to look at only.

@@ -81,6 +81,7 @@ type Call struct {
 	Key      string
 	Outcome  Outcome
 	Err      error         // what Permit.Fail or Do was given; nil unless Outcome is Failure
+	Began    time.Time     // when Allow was called; zero for Hooks.Failed
 	Duration time.Duration // from Allow, or from Sending's end, to Answered or to Done; 0 if the call was not timed
 	Slow     bool          // took Config.SlowCall or longer
 	Probe    bool          // was let through to test the peer

@@ -30,6 +30,9 @@ func (b *Breaker) note(p Permit, c Call, now int64) {
 		return
 	}
 	r := &b.remember().run
+	if r.length > 0 && r.outlived(now) {
+		*r = run{number: r.number}
+	}
 	if r.length == 0 || now < r.began {
 		r.began = now
 		r.number++
@@ -38,6 +41,7 @@ func (b *Breaker) note(p Permit, c Call, now int64) {
 	answeredInRun := p.tag&permitAnsweredInRun != 0 && p.number() == r.number
 	if answeredInRun {
 		r.answered--
+		r.marked.ended++
 	}
 	if r.length > 1 && (answeredInRun && p.tag&permitIndependent != 0 ||
 		p.tag&(permitTimed|permitAnswered) == permitTimed && p.start >= r.began) {

@@ -40,7 +40,7 @@ type phase interface {
 	// settle judges the end of a call that the phase, or the closed circuit before it,
 	// has let through in the present generation. It is never Ignored.
 	settle(b *Breaker, p Permit, c Call, v verdict, now int64)
-	// free takes back the place of a call that is answered or has ended.
+	// free takes note that a call is answered or has ended, and takes back its place.
 	free(p Permit)
 	// share is how much of the calls is let through.
 	share() float64

@@ -23,6 +23,7 @@ type Permit struct { // four words, which the compiler keeps in registers
 // more is what few permits need.
 type more struct {
 	ctx     context.Context // for Hooks.Done
+	began   int64           // for Hooks.Done
 	sending *Sending
 }
 
@@ -113,7 +114,7 @@ func (p *Permit) Answered() {
 	began := p.start
 	if p.tag&permitTimed != 0 {
 		took := b.shared.now() - p.start
-		if p.tag&permitPlace != 0 {
+		if p.tag&(permitPlace|permitProbe) != 0 {
 			b.lock()
 			b.freePlace(p)
 			b.unlock()
@@ -274,6 +275,7 @@ func (p *Permit) end(v verdict) {
 		b.shared.tellFailed(call)
 	}
 	if p.more != nil && p.more.ctx != nil {
+		call.Began = b.shared.time(p.more.began)
 		b.shared.tellDone(p.more.ctx, call)
 	}
 }

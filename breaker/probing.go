@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -20,9 +21,10 @@ type probing struct {
 
 // leasedProbe is a probe whose outcome is awaited until a time.
 type leasedProbe struct {
-	number uint16
-	began  int64
-	until  int64
+	number   uint16
+	began    int64
+	until    int64
+	answered bool
 }
 
 // probe lets the first probes through.
@@ -40,14 +42,23 @@ func (b *Breaker) probe(last *opening, at int64) *probing {
 
 func (*probing) state() State   { return HalfOpen }
 func (*probing) share() float64 { return 0 }
-func (*probing) free(Permit)    {}
+
+// free notes that a probe is answered: it is no failure if it goes on for longer than its
+// lease.
+func (p *probing) free(permit Permit) {
+	for i := range p.out {
+		if permit.Probe() && p.out[i].number == permit.number() {
+			p.out[i].answered = true
+		}
+	}
+}
 
 func (p *probing) admit(b *Breaker, now int64) (uint64, *OpenError) {
 	if len(p.out) >= p.most {
 		return 0, p.err
 	}
 	p.number++
-	p.out = append(p.out, leasedProbe{p.number, now, after(now, p.lease)})
+	p.out = append(p.out, leasedProbe{number: p.number, began: now, until: after(now, p.lease)})
 	return permitProbe | uint64(p.number)<<permitNumberShift, nil
 }
 
@@ -73,10 +84,14 @@ func (p *probing) settle(b *Breaker, permit Permit, c Call, v verdict, now int64
 	case c.Slow:
 		b.reopen(now, fmt.Sprintf("a probe took %s, which is slow", roundDuration(c.Duration)))
 	default:
-		p.good++
-		if p.good >= b.rules.Load().ProbeSuccesses {
-			b.start(now, ByProbe, time.Duration(now-began), plural(p.good, "probe")+" succeeded")
-		}
+		p.succeed(b, now, began)
+	}
+}
+
+func (p *probing) succeed(b *Breaker, now, began int64) {
+	p.good++
+	if p.good >= b.rules.Load().ProbeSuccesses {
+		b.start(now, ByProbe, time.Duration(now-began), plural(p.good, "probe")+" succeeded")
 	}
 }
 
@@ -92,11 +107,18 @@ func (b *Breaker) expireProbes(now int64) {
 	if !ok {
 		return
 	}
-	first := int64(never)
-	for _, l := range p.out {
-		first = min(first, l.until)
-	}
-	if first <= now {
-		b.reopen(first, "a probe had no outcome in time")
+	for len(p.out) > 0 {
+		first := slices.MinFunc(p.out, func(a, b leasedProbe) int { return cmp.Compare(a.until, b.until) })
+		switch {
+		case first.until > now:
+			return
+		case !first.answered:
+			b.reopen(first.until, "a probe had no outcome in time")
+			return
+		}
+		p.succeed(b, first.until, p.end(first.number)) // its answer goes on
+		if b.past().phase != phase(p) {
+			return
+		}
 	}
 }
