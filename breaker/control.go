@@ -38,6 +38,7 @@ func (b *Breaker) Snapshot() Snapshot {
 	s.Answered = s.Counts.Answered
 	if o := h.outage; o != nil {
 		s.OutageSince, s.Fleet = b.shared.time(o.began), o.fleet
+		s.OutageOpened, s.OutageRejected = h.totals.Opened-o.openedBefore, b.rejections()-o.rejectedBefore
 	}
 	if h.lastErr != nil {
 		s.LastFailure = describe(h.lastErr)

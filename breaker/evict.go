@@ -155,7 +155,7 @@ func (b *Breaker) restore(r record) {
 		}
 		h.level = r.level()
 		h.origin, h.reason = ByRules, "open from before this circuit was evicted"
-		h.outage = &outage{began: now, cause: h.reason, opens: 1}
+		h.outage = &outage{began: now, cause: h.reason}
 		o := &opening{began: now, until: until}
 		h.phase = o
 		o.err = b.rejection(Open, now, h.reason)

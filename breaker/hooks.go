@@ -41,9 +41,16 @@ type Transition struct {
 	From State     `json:"from"`
 	To   State     `json:"to"`
 	At   time.Time `json:"at"`
+	Mode Mode      `json:"mode"`
+	// Since is when From began.
+	Since time.Time `json:"since"`
 	// OutageSince is when the circuit left Closed; zero if it was not the rules
 	// that moved it, except where it is open besides.
 	OutageSince time.Time `json:"outage_since,omitzero"`
+	// OutageOpened is how often the circuit has opened since OutageSince, and
+	// OutageRejected how many calls it has rejected since then.
+	OutageOpened   uint64 `json:"outage_opened"`
+	OutageRejected uint64 `json:"outage_rejected"`
 	// Until is when an open circuit will be tried again: the first call from then
 	// on is the probe. It is zero when no time is set.
 	Until  time.Time `json:"until,omitzero"`

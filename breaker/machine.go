@@ -50,9 +50,11 @@ type phase interface {
 type outage struct {
 	began int64
 	cause string // why it opened or shed first
-	fleet bool   // held open by the fleet, too
-	usual int    // calls in flight some seconds before
-	opens int    // how often it has opened
+
+	openedBefore, rejectedBefore uint64 // the totals when it began
+
+	fleet bool // held open by the fleet, too
+	usual int  // calls in flight some seconds before
 
 	// After a hang, which a late success of the generation hungIn disproves.
 	hung     bool
@@ -87,7 +89,10 @@ func (b *Breaker) move(to phase, at int64, origin Origin, reason string, anew bo
 	before, counts := b.effective(), b.countsNow(at)
 	h := b.remember()
 	if h.phase == nil && to != nil {
-		h.outage = &outage{began: at, cause: reason, usual: h.hang.usual(), fleet: origin == ByFleet}
+		h.outage = &outage{
+			began: at, cause: reason, usual: h.hang.usual(), fleet: origin == ByFleet,
+			openedBefore: h.totals.Opened, rejectedBefore: b.rejections(),
+		}
 	}
 	h.phase, h.origin, h.reason = to, origin, reason
 	if anew {
@@ -126,12 +131,14 @@ func (b *Breaker) met(before State, at int64, origin Origin, reason string, coun
 	rejected := b.rejections()
 	if b.shared.observing().wantTransitions() {
 		t := Transition{
-			Key: b.key, From: before, To: now, At: b.shared.time(at), Until: b.until(), Origin: origin,
+			Key: b.key, From: before, To: now, Mode: b.mode, Since: b.shared.time(b.since), At: b.shared.time(at),
+			Until: b.until(), Origin: origin,
 			Reason: reason, Counts: counts, Rejected: rejected - h.rejectedBefore,
 			Share: b.share(), Generation: b.generation() >> generationShift,
 		}
 		if o := h.outage; o != nil {
 			t.OutageSince, t.Fleet = b.shared.time(o.began), o.fleet
+			t.OutageOpened, t.OutageRejected = h.totals.Opened-o.openedBefore, rejected-o.rejectedBefore
 		}
 		if h.lastErr != nil {
 			t.LastFailure = describe(h.lastErr)

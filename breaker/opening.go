@@ -120,7 +120,6 @@ func (b *Breaker) openUntil(at, until int64, origin Origin, reason string) {
 		h.phase, h.origin, h.reason = o, origin, reason
 	} else {
 		b.move(o, at, origin, reason, true)
-		h.outage.opens++
 	}
 	o.err = b.rejection(Open, b.since, reason)
 	if until != never {

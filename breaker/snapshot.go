@@ -53,6 +53,10 @@ type Snapshot struct {
 	// OutageSince is when the rules' circuit left Closed, however often it was
 	// probed since. Zero while it is closed.
 	OutageSince time.Time `json:"outage_since,omitzero"`
+	// OutageOpened is how often the circuit has opened since OutageSince, and
+	// OutageRejected how many calls it has rejected since then.
+	OutageOpened   uint64 `json:"outage_opened,omitempty"`
+	OutageRejected uint64 `json:"outage_rejected,omitempty"`
 	// Until is when an open circuit will be tried again: the first call from then
 	// on is the probe. It may lie in the past, since a call makes the transition.
 	// Zero when no time is set.
