@@ -45,6 +45,7 @@ func TestRejectedCallsChangeNothing(t *testing.T) {
 		}
 		after := r.b.Snapshot()
 		before.Totals.Rejected += 5
+		before.OutageRejected += 5
 		if after != before {
 			r.Errorf("%+v became %+v", before, after)
 		}

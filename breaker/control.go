@@ -18,10 +18,18 @@ func (b *Breaker) State() State {
 // Snapshot returns what the breaker is like now. It takes no probe and changes
 // nothing.
 func (b *Breaker) Snapshot() Snapshot {
+	s, last := b.snapshot()
+	if last != nil {
+		s.LastFailure = describe(last)
+	}
+	return s
+}
+
+func (b *Breaker) snapshot() (s Snapshot, last error) {
 	b.lock()
 	defer b.unlock()
 	now, h := b.shared.now(), b.past()
-	s := Snapshot{
+	s = Snapshot{
 		Key:        b.key,
 		State:      b.effective(),
 		Mode:       b.mode,
@@ -40,9 +48,6 @@ func (b *Breaker) Snapshot() Snapshot {
 		s.OutageSince, s.Fleet = b.shared.time(o.began), o.fleet
 		s.OutageOpened, s.OutageRejected = h.totals.Opened-o.openedBefore, b.rejections()-o.rejectedBefore
 	}
-	if h.lastErr != nil {
-		s.LastFailure = describe(h.lastErr)
-	}
 	if h.modeReason != "" && (b.mode >= ForceOpen || h.phase == nil) {
 		s.Reason, s.Origin = h.modeReason, ByOperator
 	}
@@ -53,7 +58,7 @@ func (b *Breaker) Snapshot() Snapshot {
 	if s.State == Open {
 		s.Totals.OpenTime += time.Duration(now - b.since)
 	}
-	return s
+	return s, h.lastErr
 }
 
 func (b *Breaker) countsNow(now int64) Counts {

@@ -74,7 +74,7 @@ func TestHoldLengthensAndNeverShortens(t *testing.T) {
 				r.Errorf("%+v", e)
 			}
 			after := r.b.Snapshot()
-			before.Until, before.Fleet, before.Totals.Rejected = after.Until, true, 2
+			before.Until, before.Fleet, before.Totals.Rejected, before.OutageRejected = after.Until, true, 2, 2
 			if after != before {
 				r.Errorf("\n got %+v\nwant %+v", after, before)
 			}

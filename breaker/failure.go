@@ -16,13 +16,9 @@ const maxFailureText = 200
 // describe tells an error in one short line that may be shown to anybody who may see
 // the breaker's key. URLs, queries and what looks like credentials are left out,
 // control characters too.
+//
+// It calls methods of err, so no lock may be held.
 func describe(err error) string {
-	if u := (*url.Error)(nil); errors.As(err, &u) {
-		err = u.Err // u itself quotes the URL
-	}
-	if s := (*os.SyscallError)(nil); errors.As(err, &s) {
-		err = s // "connect: connection refused", without the address
-	}
 	text := errorText(err)
 	if len(text) > 16*maxFailureText {
 		text = text[:16*maxFailureText] // the expressions below need not see more
@@ -33,9 +29,9 @@ func describe(err error) string {
 		}
 		return r
 	}, text)
-	text = urls.ReplaceAllString(text, "(URL)")
-	text = queries.ReplaceAllString(text, "?…")
-	text = credentials.ReplaceAllString(text, "$1 …")
+	for _, s := range secrets {
+		text = s.find.ReplaceAllString(text, s.put)
+	}
 	text = strings.Join(strings.Fields(text), " ")
 	if len(text) <= maxFailureText {
 		return text
@@ -47,20 +43,34 @@ func describe(err error) string {
 	return text[:cut] + "…"
 }
 
-// errorText returns err.Error(), or a word for it if it panics, as a nil pointer's may.
+// errorText returns what err says, without a URL or address around it, or that it says
+// nothing if one of its methods panics, as a nil pointer's may.
 func errorText(err error) (text string) {
 	defer func() {
 		if recover() != nil {
 			text = "an error without a text"
 		}
 	}()
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		err = u.Err // u itself quotes the URL
+	}
+	if s := (*os.SyscallError)(nil); errors.As(err, &s) {
+		err = s // "connect: connection refused", without the address
+	}
 	return err.Error()
 }
 
-var (
-	urls        = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://[^\s"'<>]*`)
-	queries     = regexp.MustCompile(`\?[^\s"'<>]*=[^\s"'<>]*`)
-	credentials = regexp.MustCompile(`(?i)\b(bearer|basic|digest|authorization|cookie|set-cookie|api[_-]?key|` +
-		`access[_-]?key|token|access[_-]?token|id[_-]?token|refresh[_-]?token|secret|client[_-]?secret|password|passwd|pwd|signature)\b` +
-		`["']?\s*[:= ]\s*["']?(?:(?:bearer|basic|digest)\s+)?[^\s"',;&]+`)
-)
+// secrets are what must not be told, and what is put in its place.
+var secrets = []struct {
+	find *regexp.Regexp
+	put  string
+}{
+	{regexp.MustCompile(`(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)["']?\s*[:=].*`), "$1 …"},
+	{regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://[^\s"'<>]*`), "(URL)"},
+	{regexp.MustCompile(`\?[^\s"'<>]*=[^\s"'<>]*`), "?…"},
+	{regexp.MustCompile(`[^\s"'<>/@:]+:[^\s"'<>@]+@`), "…@"},
+	{regexp.MustCompile(`\beyJ[\w-]+\.[\w.-]+`), "…"}, // a JSON web token
+	{regexp.MustCompile(`(?i)\b(bearer|basic|digest|authorization|api[_-]?key|access[_-]?key|token|access[_-]?token|` +
+		`id[_-]?token|refresh[_-]?token|secret|client[_-]?secret|password|passwd|pwd|signature)\b` +
+		`["']?\s*[:= ]\s*["']?(?:(?:bearer|basic|digest)\s+)?[^\s"',;&]+`), "$1 …"},
+}

@@ -103,3 +103,11 @@ func (l *ledger) take(key string) (r record, known bool) {
 	l.entries = l.entries[:last]
 	return r, true
 }
+
+// setModes sets the mode of every record.
+func (l *ledger) setModes(m Mode) {
+	for i := range l.entries {
+		e := &l.entries[i]
+		e.record = e.record&^(1<<recordModeBits-1) | record(m)
+	}
+}

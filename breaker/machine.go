@@ -140,10 +140,7 @@ func (b *Breaker) met(before State, at int64, origin Origin, reason string, coun
 			t.OutageSince, t.Fleet = b.shared.time(o.began), o.fleet
 			t.OutageOpened, t.OutageRejected = h.totals.Opened-o.openedBefore, rejected-o.rejectedBefore
 		}
-		if h.lastErr != nil {
-			t.LastFailure = describe(h.lastErr)
-		}
-		h.pending = h.pending.add(t)
+		h.pending = h.pending.add(t, h.lastErr)
 	}
 	b.since, h.rejectedBefore = at, rejected
 }

@@ -68,7 +68,7 @@ func (e *OpenError) Error() string {
 	}
 	if e.Reason != "" {
 		s.WriteString(": ")
-		s.WriteString(e.Reason)
+		s.WriteString(misread.Replace(e.Reason))
 	}
 	if last := e.LastFailure(); last != "" && !strings.Contains(e.Reason, last) {
 		fmt.Fprintf(&s, "; last failure: %s", misread.Replace(last))

@@ -290,6 +290,7 @@ func (s *Set) SetMode(m Mode, reason string) {
 	if m == Enforce {
 		s.mode = nil
 	}
+	s.ledger.setModes(m)
 	var all []*Breaker
 	for _, b := range s.All() {
 		all = append(all, b)

@@ -209,15 +209,20 @@ func inHook() bool {
 
 // deliveries holds the transitions that observers have not been told of yet.
 type deliveries struct {
-	list    []Transition
+	list    []delivery
 	running bool // some goroutine is at it
 }
 
-func (d *deliveries) add(t Transition) *deliveries {
+type delivery struct {
+	Transition
+	last error // described when no lock is held
+}
+
+func (d *deliveries) add(t Transition, last error) *deliveries {
 	if d == nil {
 		d = new(deliveries)
 	}
-	d.list = append(d.list, t)
+	d.list = append(d.list, delivery{t, last})
 	return d
 }
 
@@ -251,6 +256,9 @@ func (b *Breaker) deliver() {
 		t := d.list[0]
 		d.list = d.list[1:]
 		b.mu.Unlock()
-		b.shared.tellTransition(t)
+		if t.last != nil {
+			t.LastFailure = describe(t.last)
+		}
+		b.shared.tellTransition(t.Transition)
 	}
 }
