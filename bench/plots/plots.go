@@ -4,12 +4,14 @@ package plots
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"image/color"
 	"io"
 	"math"
 	"regexp"
-	"slices"
 	"strconv"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -22,18 +24,16 @@ import (
 	"github.com/seed-0b728cf8/httpbreaker/bench/sim"
 )
 
-// Kind is what a chart shows over time.
-type Kind uint8
-
+// The kinds of charts.
 const (
-	Requests Kind = iota // what became of the requests, by when they were made
-	InFlight             // calls in flight
-	Arrivals             // calls that reach the server, and what it can do
+	Requests = sim.Requests
+	InFlight = sim.InFlight
+	Arrivals = sim.Arrivals
 )
 
 // Chart is some runs of one scenario with one seed.
 type Chart struct {
-	Kind   Kind
+	Kind   sim.Kind
 	Panels []Panel
 	// Capacity of the server, if it is limited: calls in a second at a time in
 	// seconds since the beginning of the fault.
@@ -57,7 +57,8 @@ type Theme struct {
 	Answered, Failed, Rejected color.Color
 }
 
-// Light and Dark are the themes.
+// Light and Dark are the themes. A chart in Light turns Dark where its reader
+// prefers that.
 var (
 	Light = Theme{
 		Text: hex(0x1f2328), Faint: hex(0xd0d7de), Fault: hex(0x57606a),
@@ -153,14 +154,41 @@ func (c *Chart) SVG(w io.Writer, theme Theme) error {
 	if _, err := svg.WriteTo(&file); err != nil {
 		return err
 	}
-	// Who has no Liberation Sans has a font of the same widths.
-	text := bytes.ReplaceAll(file.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
-	text = bytes.ReplaceAll(text, []byte("font-variant:normal;"), nil)
-	text = bytes.ReplaceAll(text, []byte("font-style:normal;"), nil)
-	text = bytes.ReplaceAll(text, []byte("font-weight:normal;"), nil)
-	text = decimals.ReplaceAll(text, []byte("$1"))
-	_, err := w.Write(text)
+	text := strings.NewReplacer("font-family:Liberation Sans;", "", "font-variant:normal;", "", "font-style:normal;", "",
+		"font-weight:normal;", "").Replace(file.String())
+	text = decimals.ReplaceAllString(text, "$1")
+	text = strings.Replace(text, "<g ", theme.sheet()+"<g ", 1)
+	_, err := io.WriteString(w, text)
 	return err
+}
+
+// sheet is the style sheet of a chart. Who has no Liberation Sans has a font of
+// the same widths.
+func (t Theme) sheet() string {
+	var s strings.Builder
+	s.WriteString("<style>text{font-family:Liberation Sans,Arial,Helvetica,sans-serif}")
+	if t == Light {
+		s.WriteString("@media(prefers-color-scheme:dark){")
+		dark := Dark.colors()
+		for i, light := range Light.colors() {
+			for _, what := range []string{"fill", "stroke"} {
+				fmt.Fprintf(&s, `[style*="%s:%s"]{%s:%s!important}`, what, css(light), what, css(dark[i]))
+			}
+		}
+		s.WriteString("}")
+	}
+	s.WriteString("</style>\n")
+	return s.String()
+}
+
+func (t Theme) colors() []color.Color {
+	return []color.Color{t.Text, t.Faint, t.Fault, t.Answered, t.Failed, t.Rejected}
+}
+
+// css is a colour as the drawing has it.
+func css(c color.Color) string {
+	r, g, b, _ := c.RGBA()
+	return fmt.Sprintf("#%02X%02X%02X", r>>8, g>>8, b>>8)
 }
 
 func (c *Chart) faulty() bool { return c.Panels[0].Run.FaultLength > 0 }
@@ -217,9 +245,8 @@ func (c *Chart) panel(panel Panel, theme Theme, top float64, last, first bool) (
 		defer p.Add(line)
 	}
 
-	zero := make([]float64, len(s.t))
-	area := func(lower, upper []float64, fill color.Color) error {
-		polygon, err := between(s.t, lower, upper)
+	area := func(upper []float64, fill color.Color) error {
+		polygon, err := under(s.t, upper)
 		if err != nil {
 			return err
 		}
@@ -231,13 +258,13 @@ func (c *Chart) panel(panel Panel, theme Theme, top float64, last, first bool) (
 	var err error
 	switch c.Kind {
 	case Requests:
+		// Each covers the foot of the one before it.
 		failed := add(s.answered, s.failed)
-		err = firstOf(area(zero, s.answered, theme.Answered), area(s.answered, failed, theme.Failed),
-			area(failed, add(failed, s.rejected), theme.Rejected))
+		err = errors.Join(area(add(failed, s.rejected), theme.Rejected), area(failed, theme.Failed), area(s.answered, theme.Answered))
 	case InFlight:
-		err = area(zero, s.inFlight, theme.Failed)
+		err = area(s.inFlight, theme.Failed)
 	case Arrivals:
-		err = area(zero, s.sent, theme.Failed)
+		err = area(s.sent, theme.Failed)
 		if c.Capacity != nil && err == nil {
 			var xys plotter.XYs
 			for _, t := range s.t {
@@ -321,15 +348,6 @@ func timeLabel(t float64) string {
 	return strconv.FormatFloat(t, 'f', -1, 64) + " s"
 }
 
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func add(a, b []float64) []float64 {
 	sum := make([]float64, len(a))
 	for i := range a {
@@ -338,79 +356,14 @@ func add(a, b []float64) []float64 {
 	return sum
 }
 
-// between is the area between two curves, without the points that add nothing.
-func between(t, lower, upper []float64) (*plotter.Polygon, error) {
-	var xys plotter.XYs
-	point := func(i int, y []float64) {
-		if i > 0 && i < len(t)-1 && y[i] == y[i-1] && y[i] == y[i+1] {
-			return
-		}
-		xys = append(xys, plotter.XY{X: t[i], Y: y[i]})
-	}
+// under is the area under a curve, without the points that add nothing.
+func under(t, y []float64) (*plotter.Polygon, error) {
+	last := len(t) - 1
+	xys := plotter.XYs{{X: t[last]}, {X: t[0]}}
 	for i := range t {
-		point(i, upper)
-	}
-	for i := range slices.Backward(t) {
-		point(i, lower)
+		if i == 0 || i == last || y[i] != y[i-1] || y[i] != y[i+1] {
+			xys = append(xys, plotter.XY{X: t[i], Y: y[i]})
+		}
 	}
 	return plotter.NewPolygon(xys)
-}
-
-// key is an entry of the legend: an area or, with dashes or not, a line.
-type key struct {
-	name   string
-	color  color.Color
-	line   bool
-	dashes []vg.Length
-}
-
-func (c *Chart) keys(theme Theme) []key {
-	fault := key{name: "the fault is between these", color: theme.Fault, line: true, dashes: []vg.Length{2, 2}}
-	switch c.Kind {
-	case InFlight:
-		return []key{{name: "calls in flight", color: theme.Failed}, fault}
-	case Arrivals:
-		keys := []key{{name: "calls a second that reach the server", color: theme.Failed}}
-		if c.Capacity != nil {
-			keys = append(keys, key{name: "what it can do", color: theme.Text, line: true})
-		}
-		return append(keys, fault)
-	default:
-		keys := []key{
-			{name: "answered, a second", color: theme.Answered}, {name: "sent and failed", color: theme.Failed},
-			{name: "rejected by the breaker", color: theme.Rejected},
-		}
-		if c.faulty() {
-			keys = append(keys, fault)
-		}
-		return keys
-	}
-}
-
-// legend lays the keys out in rows of the given width, draws them if there is a
-// canvas, and returns the height of all.
-func (c *Chart) legend(theme Theme, width vg.Length, on *draw.Canvas) vg.Length {
-	const margin, box, gap, row = 6, 14, 16, 14
-	st := style(theme, 8, false)
-	st.YAlign = draw.YCenter
-	x, y := vg.Length(margin), vg.Length(row)
-	for _, k := range c.keys(theme) {
-		wide := box + 4 + st.Width(k.name)
-		if x > margin && x+wide > width {
-			x, y = margin, y+row
-		}
-		if on != nil {
-			left, middle := on.Min.X+x, on.Max.Y-y+row/2
-			if k.line {
-				on.StrokeLine2(draw.LineStyle{Color: k.color, Width: 1, Dashes: k.dashes}, left, middle, left+box, middle)
-			} else {
-				on.FillPolygon(k.color, []vg.Point{
-					{X: left, Y: middle - 4}, {X: left + box, Y: middle - 4}, {X: left + box, Y: middle + 4}, {X: left, Y: middle + 4},
-				})
-			}
-			on.FillText(st, vg.Point{X: left + box + 4, Y: middle}, k.name)
-		}
-		x += wide + gap
-	}
-	return y + row/2
 }

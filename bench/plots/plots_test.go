@@ -27,7 +27,7 @@ func outage() *sim.Run {
 }
 
 func TestSVG(t *testing.T) {
-	for _, kind := range []Kind{Requests, InFlight, Arrivals} {
+	for _, kind := range []sim.Kind{Requests, InFlight, Arrivals} {
 		chart := Chart{
 			Kind: kind, Before: 10, After: 30, Columns: 2, Capacity: func(float64) float64 { return 50 },
 			Panels: []Panel{

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -49,95 +48,110 @@ func (f Figures) goals(stories []*sim.Scenario) []outcome {
 	return all
 }
 
-// A safe policy rejects at most this share of a healthy host's calls, in per cent …
+// A safe policy rejects at most this share of the calls where nothing is wrong, in
+// per cent.
 const safe = 0.05
 
-// … in these scenarios.
-var healthy = []string{"S0", "S0b", "S0c", "S0d"}
-
-func (f Figures) safe(policy string) bool {
-	return !slices.ContainsFunc(healthy, func(id string) bool {
-		v, ok := f.get(id, policy, "rejected")
-		return !ok || v > safe
-	})
+// unsafe returns the first story in which nothing is wrong and a policy rejects
+// more than that, or nil.
+func (f Figures) unsafe(policy string) *sim.Scenario {
+	for _, s := range sim.Scenarios() {
+		if v, ok := f.get(s.ID, policy, "rejected"); s.Well && (!ok || v > safe) {
+			return s
+		}
+	}
+	return nil
 }
 
 // beyond is by how much a peer has to be better to count.
 const beyond = 0.03
 
-// ahead returns the safe peers that are better than ours in all of the first two
-// figures of a scenario: while there is one, ours is not on the frontier.
-func (f Figures) ahead(s *sim.Scenario) []string {
-	var ahead []string
+// ahead returns the peers that are better than ours in all of the first two figures
+// of a scenario. While one of them is safe, ours is not on the frontier.
+func (f Figures) ahead(s *sim.Scenario) (ahead, unsafe []string) {
 	for policy := range f[s.ID] {
-		if policy == noBreaker || strings.HasPrefix(policy, ours) || !f.safe(policy) {
+		if policy == noBreaker || strings.HasPrefix(policy, ours) {
 			continue
 		}
 		behind := func(id string) bool {
 			m := sim.MeasureOf(id)
 			theirs, _ := f.get(s.ID, policy, id)
 			v, _ := f.get(s.ID, ours, id)
-			return !m.Better(theirs, v) || math.Abs(theirs-v) <= beyond*math.Abs(v)
+			return !m.Better(theirs, v, beyond)
 		}
-		if !slices.ContainsFunc(compared(s), behind) {
-			ahead = append(ahead, policy)
+		if slices.ContainsFunc(compared(s), behind) {
+			continue
+		}
+		text := fmt.Sprintf("%s (%s)", policy, f.text(s.ID, policy, compared(s)))
+		if story := f.unsafe(policy); story != nil {
+			unsafe = append(unsafe, fmt.Sprintf("%s, and %s rejected in %s", text, f.text(story.ID, policy, []string{"rejected"}), story.ID))
+		} else {
+			ahead = append(ahead, text)
 		}
 	}
 	slices.Sort(ahead)
-	return ahead
+	slices.Sort(unsafe)
+	return ahead, unsafe
 }
 
 // compared are the figures that the frontier is about.
 func compared(s *sim.Scenario) []string {
-	two := s.Figures[:min(2, len(s.Figures))]
-	return slices.DeleteFunc(slices.Clone(two), func(id string) bool { return id == "events" })
+	return s.Figures[:min(2, len(s.Figures))]
 }
 
-// check prints the goals of the scenarios and the peers that are ahead, beside the
-// figures from before, and returns how many are missed. Peers that were not run are
-// judged by the figures of the last whole run.
+// worse reports whether ours is worse than before in a figure of a scenario, and
+// better in none.
+func (f Figures) worse(s *sim.Scenario, before Figures) bool {
+	worse, better := false, false
+	for _, id := range s.Figures {
+		m := sim.MeasureOf(id)
+		now, ok := f.get(s.ID, ours, id)
+		was, known := before.get(s.ID, ours, id)
+		if ok && known {
+			worse = worse || m.Better(was, now, beyond)
+			better = better || m.Better(now, was, beyond)
+		}
+	}
+	return worse && !better
+}
+
+// check prints what ours has reached of the goals of the stories, where a safe
+// peer is better, and where ours is worse than before; it returns how often a goal
+// is missed or a peer is better. Peers that were not run have the figures of the
+// last whole run.
 func (f Figures) check(w io.Writer, stories []*sim.Scenario, before Figures) (missed int) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "story\tgoal\t\treached\tbefore\t")
-	reached := 0
-	for _, o := range f.goals(stories) {
+	goals := f.goals(stories)
+	for _, o := range goals {
 		verdict := ""
-		if o.met() {
-			reached++
-		} else {
+		if !o.met() {
 			missed++
 			verdict = "MISSED"
 		}
-		was := "–"
-		if v, ok := before.get(o.scenario.ID, ours, o.measure.ID); ok {
-			was = o.measure.Text(v)
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", o.scenario.ID, o.measure.Title, o.limit(), o.measure.Text(o.v), was, verdict)
+		id := o.measure.ID
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", o.scenario.ID, o.measure.Title, o.limit(), o.measure.Text(o.v),
+			before.text(o.scenario.ID, ours, []string{id}), verdict)
 	}
 	_ = tw.Flush()
 	fmt.Fprintln(w)
 	behind := 0
 	for _, s := range stories {
-		ahead := f.ahead(s)
-		if len(ahead) == 0 {
-			continue
+		both := compared(s)
+		ahead, unsafe := f.ahead(s)
+		about := fmt.Sprintf("%s, %s %s: ", s.ID, titles(both), f.text(s.ID, ours, both))
+		if len(ahead) > 0 {
+			behind++
+			fmt.Fprintln(w, "not on the frontier:", about+strings.Join(ahead, "; "))
 		}
-		behind++
-		fmt.Fprintf(w, "%s: better in both are", s.ID)
-		for _, policy := range append([]string{ours}, ahead...) {
-			var figures []string
-			for _, id := range compared(s) {
-				v, _ := f.get(s.ID, policy, id)
-				figures = append(figures, sim.MeasureOf(id).Text(v))
-			}
-			if policy == ours {
-				fmt.Fprintf(w, " (ours: %s)", strings.Join(figures, ", "))
-				continue
-			}
-			fmt.Fprintf(w, "; %s (%s)", policy, strings.Join(figures, ", "))
+		if len(unsafe) > 0 {
+			fmt.Fprintln(w, "better, and not safe:", about+strings.Join(unsafe, "; "))
 		}
-		fmt.Fprintln(w)
+		if f.worse(s, before) {
+			fmt.Fprintf(w, "worse than before: %s, %s %s, was %s\n", s.ID, titles(s.Figures),
+				f.text(s.ID, ours, s.Figures), before.text(s.ID, ours, s.Figures))
+		}
 	}
-	fmt.Fprintf(w, "goals: %d reached, %d missed; frontier: on it in %d stories, not in %d\n", reached, missed, len(stories)-behind, behind)
+	fmt.Fprintf(w, "%d of %d goals reached; on the frontier in %d of %d stories\n", len(goals)-missed, len(goals), len(stories)-behind, len(stories))
 	return missed + behind
 }

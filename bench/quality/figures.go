@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"runtime/debug"
@@ -39,6 +40,21 @@ func (f *Figure) UnmarshalText(text []byte) error {
 func (f Figures) get(scenario, policy, measure string) (float64, bool) {
 	v, ok := f[scenario][policy][measure]
 	return float64(v), ok
+}
+
+// keep takes over the figures of peers that were not measured again.
+func (f Figures) keep(last Figures) {
+	for scenario, policies := range last {
+		for policy, figures := range policies {
+			if f[scenario][policy] != nil || strings.HasPrefix(policy, ours) {
+				continue
+			}
+			if f[scenario] == nil {
+				f[scenario] = ByPolicy{}
+			}
+			f[scenario][policy] = figures
+		}
+	}
 }
 
 // gather makes the figures of the runs of one policy in one scenario.
@@ -89,7 +105,15 @@ func readReport(file string) (*Report, error) {
 	return r, json.Unmarshal(data, r)
 }
 
+// write keeps all figures of ours, and of the others those that are shown.
 func (r *Report) write(file string) error {
+	for _, s := range sim.Scenarios() {
+		for policy, figures := range r.Figures[s.ID] {
+			if !strings.HasPrefix(policy, ours) {
+				maps.DeleteFunc(figures, func(measure string, _ Figure) bool { return !slices.Contains(s.Figures, measure) })
+			}
+		}
+	}
 	data, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"text/tabwriter"
@@ -95,6 +96,9 @@ func results(name ...string) string {
 }
 
 func run(t *testing.T, o options, out io.Writer) error {
+	if o.page {
+		return writePage()
+	}
 	stories, err := o.stories()
 	if err != nil {
 		return err
@@ -120,20 +124,23 @@ func run(t *testing.T, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	report := newReport(o.seeds)
-	if err := measure(t, o, config, stories, report); err != nil {
-		return err
+	if o.keep && last.Seeds != o.seeds {
+		return fmt.Errorf("-keep: the last run had %d seeds, not %d", last.Seeds, o.seeds)
 	}
+	report := newReport(o.seeds)
+	pictures := measure(t, o, config, stories, report)
 	printFigures(out, report.Figures, stories, config)
-	for id, figures := range last.Figures {
-		for policy, f := range figures {
-			if _, ok := report.Figures[id][policy]; ok || strings.HasPrefix(policy, ours) {
-				continue
-			}
-			if report.Figures[id] == nil {
-				report.Figures[id] = ByPolicy{}
-			}
-			report.Figures[id][policy] = f
+	if o.figures != "" {
+		if err := report.write(o.figures); err != nil {
+			return err
+		}
+	}
+	if o.partial() || o.keep {
+		report.Figures.keep(last.Figures)
+	}
+	if !o.partial() {
+		if err := report.publish(pictures); err != nil {
+			return err
 		}
 	}
 	fmt.Fprintf(out, "%s, %d seeds: %s\n\n", report.Commit, o.seeds, config)
@@ -143,30 +150,64 @@ func run(t *testing.T, o options, out io.Writer) error {
 	return nil
 }
 
+// pictures are the runs to be drawn: scenario, policy.
+type pictures map[*sim.Scenario]map[string]*sim.Run
+
 // measure does all runs, on all cores.
-func measure(t *testing.T, o options, config breaker.Config, stories []*sim.Scenario, report *Report) error {
+func measure(t *testing.T, o options, config breaker.Config, stories []*sim.Scenario, report *Report) pictures {
 	var jobs []sim.Job
+	drawings := pictures{}
+	isDrawn := func(job sim.Job) bool {
+		s := job.Scenario
+		return !o.partial() && s.Plot != nil && job.Seed == seedDrawn(s, o.seeds) && slices.ContainsFunc(drawn(s), job.Policy.Is)
+	}
 	for _, s := range stories {
 		report.Figures[s.ID] = ByPolicy{}
+		drawings[s] = map[string]*sim.Run{}
 		for _, p := range policiesFor(s, config) {
-			if !chosen(p, o.policies) {
-				continue
-			}
-			for seed := range o.seeds {
-				jobs = append(jobs, sim.Job{Scenario: s, Policy: p, Seed: uint64(seed) + 1})
+			for i := range o.seeds {
+				job := sim.Job{Scenario: s, Policy: p, Seed: uint64(i) + 1}
+				if chosen(p, o.policies) && (!o.keep || p.Library == ours || isDrawn(job)) {
+					jobs = append(jobs, job)
+				}
 			}
 		}
 	}
 	runs := map[*sim.Policy][]*sim.Run{}
+	ended := 0
 	sim.RunAll(t, jobs, func(job sim.Job, r *sim.Run) {
+		if ended++; ended%1000 == 0 {
+			fmt.Fprintf(os.Stderr, "%d of %d runs\n", ended, len(jobs))
+		}
+		p := job.Policy
+		if isDrawn(job) {
+			whole := *r
+			drawings[job.Scenario][p.Name()] = &whole
+		}
 		r.Bins = nil // there is no room for those of all runs
-		runs[job.Policy] = append(runs[job.Policy], r)
-		if len(runs[job.Policy]) == o.seeds {
-			report.Figures[job.Scenario.ID][job.Policy.Name()] = gather(runs[job.Policy])
-			delete(runs, job.Policy)
+		runs[p] = append(runs[p], r)
+		if len(runs[p]) == o.seeds {
+			report.Figures[job.Scenario.ID][p.Name()] = gather(runs[p])
+			delete(runs, p)
 		}
 	})
-	return nil
+	return drawings
+}
+
+// publish writes the figures, the pictures and the page.
+func (r *Report) publish(drawings pictures) error {
+	file := results("quality", "figures.json")
+	if err := r.write(file); err != nil {
+		return err
+	}
+	for s, runs := range drawings {
+		if s.Plot != nil {
+			if err := draw(s, runs); err != nil {
+				return err
+			}
+		}
+	}
+	return writePage()
 }
 
 // printed are the measures of the compact table.

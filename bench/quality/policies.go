@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,10 +26,20 @@ var plain = breaker.Config{
 func policiesFor(s *sim.Scenario, config breaker.Config) []*sim.Policy {
 	policies := []*sim.Policy{peers.Ours("", config, 0)}
 	if s.ID == "S9" {
-		policies = append(policies, peers.Ours("RetryAfter", config, time.Minute))
+		policies = append(policies, withRetryAfter(config))
 	}
 	policies = append(policies, peers.Ours("plain", plain, 0), peers.None())
 	return append(policies, peers.All()...)
+}
+
+// allPolicies are those of all scenarios.
+func allPolicies(config breaker.Config) []*sim.Policy {
+	return slices.Insert(policiesFor(new(sim.Scenario), config), 1, withRetryAfter(config))
+}
+
+// withRetryAfter is ours for hosts that throttle.
+func withRetryAfter(config breaker.Config) *sim.Policy {
+	return peers.Ours("RetryAfter", config, time.Minute)
 }
 
 // chosen reports whether p is one of those named, separated by commas: ours, peers,
@@ -49,10 +60,8 @@ func chosen(p *sim.Policy, list string) bool {
 func checkList(list string) error {
 	for want := range strings.SplitSeq(list, ",") {
 		found := false
-		for _, s := range sim.Scenarios() {
-			for _, p := range policiesFor(s, breaker.Config{}) {
-				found = found || chosen(p, want)
-			}
+		for _, p := range allPolicies(breaker.Config{}) {
+			found = found || chosen(p, want)
 		}
 		if !found {
 			return fmt.Errorf("-policies: %q is no policy; want ours, peers or a part of a name", want)

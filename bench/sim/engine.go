@@ -3,7 +3,6 @@ package sim
 import (
 	"container/heap"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -12,18 +11,17 @@ import (
 // plays it, so that the libraries see time pass and need no goroutine per call.
 type engine struct {
 	Job
-	calls, luck    *rand.Rand // when and how calls come; the luck of second attempts
-	start, end     time.Duration
-	finish         time.Duration
-	server         Server
-	memoryless     bool
-	breakers       []Breaker
-	now            time.Duration
-	events         events
-	onTime         time.Duration // of bursty traffic: time spent in bursts so far
-	inFlight       int
-	out            *Run
-	lastRejections []time.Duration // per circuit
+	calls, luck *rand.Rand // when and how calls come; the luck of second attempts
+	start, end  time.Duration
+	finish      time.Duration
+	server      Server
+	memoryless  bool
+	breakers    []Breaker
+	now         time.Duration
+	events      events
+	onTime      time.Duration // of bursty traffic: time spent in bursts so far
+	inFlight    int
+	out         *Run
 }
 
 type event struct {
@@ -49,7 +47,6 @@ func newEngine(job Job) *engine {
 		for circuit := range s.circuits() {
 			key := fmt.Sprintf("%s/%s/%s/%d/%d/%d", job.Policy.Library, job.Policy.Settings, s.ID, job.Seed, client, circuit)
 			e.breakers = append(e.breakers, job.Policy.New(key, e.out.changed))
-			e.lastRejections = append(e.lastRejections, math.MinInt64/2)
 		}
 	}
 	return e
@@ -133,8 +130,7 @@ func (e *engine) attempt(c Call, attempt int, end func(Fate, bool)) {
 	circuit := c.Client*e.Scenario.circuits() + c.Route%e.Scenario.circuits()
 	done := e.breakers[circuit].Allow()
 	if done == nil {
-		e.out.rejection(e.now, e.now-e.lastRejections[circuit])
-		e.lastRejections[circuit] = e.now
+		e.out.rejection(e.now)
 		again(Failed, true)
 		return
 	}

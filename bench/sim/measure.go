@@ -12,8 +12,9 @@ type Measure struct {
 	ID     string
 	Title  string
 	About  string
-	Note   string // for a plot; % is the figure
-	Higher bool   // is better
+	Note   string  // for a plot; % is the figure
+	Higher bool    // is better
+	Grain  float64 // the least difference that counts
 
 	of   func(*Run) float64 // NaN is "does not apply", +Inf is "never"
 	of95 bool               // the figure is the 95th percentile over the runs, else the mean
@@ -40,21 +41,15 @@ var Measures = []Measure{
 		ID: "healthy rejected", Title: "healthy calls rejected",
 		About: "Of the requests made while nothing was wrong (before the fault, and from 10 s after recovery on), the share that was rejected.",
 		of:    func(r *Run) float64 { return share(r.HealthyRejected, r.HealthyOffered) },
-		text:  percent,
-		Note:  "% rejected",
-	},
-	{
-		ID: "false opens", Title: "false opens",
-		About: "How often rejecting began while nothing was wrong.",
-		of:    func(r *Run) float64 { return float64(r.FalseOpens) },
-		text:  number,
+		Grain: 0.05, text: percent,
+		Note: "% rejected",
 	},
 	{
 		ID: "rejected", Title: "rejected",
 		About: "Of all requests of the run, the share that was rejected.",
 		of:    func(r *Run) float64 { return share(r.Rejected, r.Requests) },
-		text:  percent,
-		Note:  "% rejected",
+		Grain: 0.05, text: percent,
+		Note: "% rejected",
 	},
 	{
 		ID: "wasted", Title: "wasted calls",
@@ -98,12 +93,6 @@ var Measures = []Measure{
 		Note: "back after %",
 	},
 	{
-		ID: "recover mean", Title: "recovery (mean)",
-		About: "The same, its mean.",
-		of:    func(r *Run) float64 { return never(r.Recover) },
-		text:  seconds,
-	},
-	{
 		ID: "rejected after", Title: "rejected after the fault",
 		About: "Requests that were rejected although the fault was over.",
 		of:    func(r *Run) float64 { return float64(r.AfterRejected) },
@@ -113,8 +102,8 @@ var Measures = []Measure{
 		ID: "rejected after share", Title: "rejected after the fault",
 		About: "The same, as a share of the requests after the fault.",
 		of:    func(r *Run) float64 { return share(r.AfterRejected, r.AfterOffered) },
-		text:  percent,
-		Note:  "% rejected after",
+		Grain: 0.05, text: percent,
+		Note: "% rejected after",
 	},
 	{
 		ID: "good after", Title: "answered after the fault",
@@ -227,15 +216,20 @@ func (m *Measure) Over(runs []*Run) float64 {
 	return sum / float64(len(values))
 }
 
-// Better reports whether a reads better than b: figures that look alike are.
-func (m *Measure) Better(a, b float64) bool {
+// Better reports whether a is better than b by more than that share of b, and by
+// as much as counts. Figures that read alike are.
+func (m *Measure) Better(a, b, by float64) bool {
 	if m.Text(a) == m.Text(b) {
 		return false
 	}
-	if m.Higher {
-		return a > b
+	least := max(by*math.Abs(b), m.Grain)
+	if math.IsInf(b, 0) {
+		least = 0
 	}
-	return a < b
+	if m.Higher {
+		return a > b+least
+	}
+	return a < b-least
 }
 
 // Note is the first two of the measures that have something to say about one run.

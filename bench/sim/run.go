@@ -45,7 +45,6 @@ type Run struct {
 	// While nothing is wrong: before the fault, and from 10 s after recovery on.
 	HealthyOffered  int
 	HealthyRejected int
-	FalseOpens      int // spells of rejection that began then
 
 	Rejected     int // in the whole run
 	PeakInFlight int
@@ -61,7 +60,6 @@ type Run struct {
 
 	start, end time.Duration
 	steps      []Bin
-	spells     []time.Duration
 	levelBin   int // the bin of the last change of calls in flight, and their number since
 	lastLevel  int
 }
@@ -140,12 +138,9 @@ func (r *Run) request(arrived time.Duration, fate Fate, rejected, possible bool)
 	}
 }
 
-func (r *Run) rejection(at, sinceLast time.Duration) {
+func (r *Run) rejection(at time.Duration) {
 	if r.faulty(at) && math.IsNaN(r.Detect) {
 		r.Detect = (at - r.start).Seconds()
-	}
-	if sinceLast > time.Second {
-		r.spells = append(r.spells, at)
 	}
 }
 
@@ -199,11 +194,7 @@ func (r *Run) close(e *engine) {
 			r.Herd = max(r.Herd, float64(b.Sent)/e.Scenario.Traffic.Rate)
 		}
 	}
-	for _, at := range r.spells {
-		if at < r.start || ok && at >= recovered+settled {
-			r.FalseOpens++
-		}
-	}
+	r.steps = nil
 }
 
 // recovery finds the first slice after the fault from which on, for 10 s, 95 %

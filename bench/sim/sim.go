@@ -49,6 +49,9 @@ func (p *Policy) Name() string {
 	return p.Library + ", " + p.Settings
 }
 
+// Is reports whether the two are the same settings of the same library.
+func (p *Policy) Is(other *Policy) bool { return p.Name() == other.Name() }
+
 // Change is a change of a circuit's state.
 type Change uint8
 
@@ -125,6 +128,7 @@ type Scenario struct {
 	RetryPause    time.Duration    // … each after so long
 
 	Server Maker
+	Well   bool // nothing is wrong: every rejection is one too many
 
 	Figures []string // measures that tell the story; the frontier compares the first two
 	Goals   Goals    // for our breaker with nothing set

@@ -54,7 +54,6 @@ func TestMeasuresOfAKnownBreaker(t *testing.T) {
 	near("Wasted", float64(run.Wasted), 100, 30)
 	near("AfterRejected", float64(run.AfterRejected), 300, 60)
 	near("Offered", float64(run.Offered), 3000, 200)
-	near("FalseOpens", float64(run.FalseOpens), 0, 0)
 	near("HealthyRejected", float64(run.HealthyRejected), 0, 0)
 	if run.Possible != 0 || run.Answered != 0 {
 		t.Errorf("%d calls possible and %d answered while nothing answers", run.Possible, run.Answered)
@@ -143,6 +142,74 @@ func TestQueue(t *testing.T) {
 	}
 }
 
+func TestAServerThatComesBackColdCanDoMoreAndMore(t *testing.T) {
+	for at, want := range map[float64]float64{-1: 260, 0: 0, 19: 0, 20: 104, 35: 182, 50: 260} {
+		if got := cold(at, 20); math.Abs(got-want) > 1e-9 {
+			t.Errorf("%v s after the beginning of a fault of 20 s it can do %v calls a second, want %v", at, got, want)
+		}
+	}
+	server := queued(cold)(nil, time.Minute, 2*time.Minute)
+	if got := server.Answer(Call{At: 90 * time.Second}).Fate; got != Failed {
+		t.Errorf("a call during the fault is %v, want refused", got)
+	}
+	if got := server.Answer(Call{At: 2 * time.Minute, Error: 1}).Fate; got != OK {
+		t.Errorf("a call after the fault is %v, want answered", got)
+	}
+}
+
+func TestARestartLosesTheCallsInFlightOnce(t *testing.T) {
+	server := restart(500*time.Millisecond)(nil, time.Minute, time.Minute+time.Second/2)
+	for at, want := range map[time.Duration]Answer{
+		59 * time.Second:                   {OK, 500 * time.Millisecond, 0},
+		time.Minute - 100*time.Millisecond: {Failed, 100 * time.Millisecond, 0},
+		time.Minute + 100*time.Millisecond: {Failed, time.Millisecond, 0},
+		time.Minute + 500*time.Millisecond: {OK, 500 * time.Millisecond, 0},
+	} {
+		if got := server.Answer(Call{At: at, Error: 1}); got != want {
+			t.Errorf("a call at %v is %v, want %v", at, got, want)
+		}
+	}
+}
+
+func TestCallsThatNobodyMakesAreNotMade(t *testing.T) {
+	silent := *outage
+	silent.Absent = func(c Call) bool { return c.Other < 0.75 }
+	all := RunOne(t, Job{outage, policy(admitAll), 1})
+	some := RunOne(t, Job{&silent, policy(admitAll), 1})
+	if part := float64(some.Offered) / float64(all.Offered); math.Abs(part-0.25) > 0.03 {
+		t.Errorf("%v of the calls are made during the fault, want a quarter", part)
+	}
+	if got, want := some.Requests-some.Offered, all.Requests-all.Offered; got != want {
+		t.Errorf("%d calls are made outside of the fault, want %d", got, want)
+	}
+}
+
+func TestAFigureIsBetterByAShareAndByWhatCounts(t *testing.T) {
+	never := math.Inf(1)
+	for _, tt := range []struct {
+		measure  string
+		a, b, by float64
+		want     bool
+	}{
+		{"wasted", 97, 100, 0, true},
+		{"wasted", 98, 100, 0.03, false},
+		{"wasted", 96, 100, 0.03, true},
+		{"good", 96, 100, 0.03, false},
+		{"good", 52, 50, 0.03, true},
+		{"good", 99.99, 100, 0, false}, // reads alike
+		{"recover", 5, never, 0.03, true},
+		{"recover", never, 5, 0.03, false},
+		{"recover", never, never, 0.03, false},
+		{"recover", math.NaN(), 5, 0.03, false},
+		{"rejected", 0, 0.04, 0.03, false}, // too few to count
+		{"rejected", 0, 0.06, 0.03, true},
+	} {
+		if got := MeasureOf(tt.measure).Better(tt.a, tt.b, tt.by); got != tt.want {
+			t.Errorf("%s of %v better than %v by %v: %v", tt.measure, tt.a, tt.b, tt.by, got)
+		}
+	}
+}
+
 func TestScenariosAreSound(t *testing.T) {
 	seen := map[string]bool{}
 	for _, s := range Scenarios() {
@@ -152,6 +219,15 @@ func TestScenariosAreSound(t *testing.T) {
 		seen[s.ID] = true
 		if s.Title == "" || s.About == "" {
 			t.Errorf("%s has no title or no text", s.ID)
+		}
+		if len(s.Figures) == 0 || len(s.Figures) > 3 {
+			t.Errorf("%s shows %d figures", s.ID, len(s.Figures))
+		}
+		for _, id := range s.Figures {
+			MeasureOf(id) // panics if there is none
+		}
+		for id := range s.Goals {
+			MeasureOf(id)
 		}
 		if s.Server(rand.New(rand.NewPCG(1, 1)), time.Second, 2*time.Second) == nil {
 			t.Errorf("%s has no server", s.ID)

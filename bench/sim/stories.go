@@ -44,6 +44,10 @@ var (
 	about2min = [2]time.Duration{60 * time.Second, 150 * time.Second}
 )
 
+// about is a fault that lasts a little less or more: a breaker that probes every so
+// often must not meet its end in step.
+func about(d time.Duration) [2]time.Duration { return [2]time.Duration{d - d/8, d + d/8} }
+
 // exactly is a fault that always lasts so long.
 func exactly(d time.Duration) [2]time.Duration { return [2]time.Duration{d, d} }
 
@@ -53,11 +57,12 @@ func calm(s Scenario) *Scenario {
 		s.Traffic = busy
 	}
 	if s.Figures == nil {
-		s.Figures = []string{"rejected", "events"}
+		s.Figures = []string{"rejected"}
 	}
 	if s.Goals == nil {
 		s.Goals = Goals{"rejected": 0.01}
 	}
+	s.Well = true
 	return &s
 }
 
@@ -77,7 +82,7 @@ func fault(s Scenario) *Scenario {
 		s.After = after
 	}
 	if s.Figures == nil {
-		s.Figures = []string{"good", "wasted", "recover", "events"}
+		s.Figures = []string{"good", "wasted", "recover"}
 	}
 	return &s
 }

@@ -6,7 +6,7 @@ import (
 )
 
 func outages() []*Scenario {
-	figures := []string{"wasted", "recover", "detect", "rejected after", "events"}
+	figures := []string{"wasted", "recover", "detect"}
 	refuse := during(Refuse)
 	return []*Scenario{
 		fault(Scenario{
@@ -19,13 +19,13 @@ func outages() []*Scenario {
 		fault(Scenario{
 			ID: "S1-2s", Title: "Down for 2 s",
 			About: "The same for 2 s.",
-			Fault: exactly(2 * time.Second), Server: refuse, Figures: figures,
+			Fault: about(2 * time.Second), Server: refuse, Figures: figures,
 			Goals: Goals{"wasted": 110, "recover": 5},
 		}),
 		fault(Scenario{
 			ID: "S1-30m", Title: "Down for 30 minutes",
 			About: "The same for half an hour.",
-			Fault: exactly(30 * time.Minute), Server: refuse, Figures: figures,
+			Fault: about(30 * time.Minute), Server: refuse, Figures: figures,
 			Goals: Goals{"wasted": 550, "recover": 5},
 		}),
 		fault(Scenario{
@@ -55,8 +55,11 @@ func brownouts() []*Scenario {
 	story := func(percent int, title, about string, goal float64) *Scenario {
 		s := fault(Scenario{
 			ID: fmt.Sprintf("S2-%d%%", percent), Title: fmt.Sprintf("%d %% errors", percent) + title, About: about,
-			Server: during(errors(float64(percent) / 100)), Goals: Goals{"good": goal},
+			Server: during(errors(float64(percent) / 100)),
 		})
+		if goal > 0 {
+			s.Goals = Goals{"good": goal}
+		}
 		return s
 	}
 	named := func(id string, s *Scenario) *Scenario { s.ID = id; return s }
@@ -65,16 +68,16 @@ func brownouts() []*Scenario {
 	half.Remark = "A circuit that is open or closed and nothing between sits on the edge here. Who rejects a share does better."
 	half.Plot = &Plot{Before: 15, After: 45}
 	few := named("S2-30%@3", story(30, ", 3 calls a second", "30 % errors for 10 minutes, at 3 calls a second.", 97))
-	few.Traffic, few.Before, few.Fault = Traffic{Rate: 3}, time.Minute, exactly(10*time.Minute)
+	few.Traffic, few.Before, few.Fault = Traffic{Rate: 3}, time.Minute, about(10*time.Minute)
 	some := named("S2-40%@10", story(40, ", 10 calls a second", "40 % errors for 10 minutes, at 10 calls a second.", 96))
-	some.Traffic, some.Before, some.Fault = Traffic{Rate: 10}, time.Minute, exactly(10*time.Minute)
+	some.Traffic, some.Before, some.Fault = Traffic{Rate: 10}, time.Minute, about(10*time.Minute)
 	return []*Scenario{
 		named("S2b", story(10, "", "10 % of the calls fail, the others are as fast as ever.", 99)),
 		named("S2", story(30, "", "The same with 30 % errors. Cutting it off would lose the 70 % that work.", 99)),
 		half,
 		story(60, "", same, 45),
 		story(70, "", same, 20),
-		named("S2d", story(80, "", "The same with 80 % errors: hardly worth calling.", 8)),
+		named("S2d", story(80, "", "The same with 80 % errors: hardly worth calling.", 7)),
 		story(90, "", same, 0),
 		few,
 		some,
@@ -113,7 +116,7 @@ func blips() []*Scenario {
 			all = append(all, fault(Scenario{
 				ID: fmt.Sprintf("S3-%gs@%g", down.Seconds(), rate), Title: fmt.Sprintf("%g s a minute, %g calls a second", down.Seconds(), rate),
 				About:   fmt.Sprintf("%g calls a second; the server refuses everything for %g s, once a minute, for %d minutes.", rate, down.Seconds(), minutes),
-				Traffic: Traffic{Rate: rate}, Fault: exactly(time.Duration(minutes) * time.Minute), After: 30 * time.Second,
+				Traffic: Traffic{Rate: rate}, Fault: about(time.Duration(minutes) * time.Minute), After: 30 * time.Second,
 				Server: flapping(down, time.Minute-down), Goals: Goals{"good": 99},
 			}))
 		}
@@ -122,7 +125,7 @@ func blips() []*Scenario {
 }
 
 func hangs() []*Scenario {
-	hang, figures := during(Hang), []string{"wasted seconds", "recover", "in flight", "detect"}
+	hang, figures := during(Hang), []string{"wasted seconds", "recover", "in flight"}
 	all := []*Scenario{
 		fault(Scenario{
 			ID: "S4", Title: "Hang",
@@ -168,14 +171,14 @@ func hangs() []*Scenario {
 				}
 				return Healthy(c)
 			}),
-			Figures: []string{"good", "wasted seconds", "in flight", "detect", "recover"}, Goals: part.goals, Plot: part.plot,
+			Figures: []string{"good", "wasted seconds", "in flight"}, Goals: part.goals, Plot: part.plot,
 		}))
 	}
 	return append(all, fault(Scenario{
 		ID: "S4b", Title: "Slow",
 		About:   "Every answer takes 2 s instead of 50 ms, and is right.",
 		Server:  during(after50(2 * time.Second)),
-		Figures: []string{"good", "in flight", "detect", "recover"},
+		Figures: []string{"good", "in flight"},
 		Goals:   Goals{"good": 99},
 		Remark:  "Rejecting calls that would have been answered is a choice: with SlowCall it is made in favour of the host and the callers' patience, and goodput is what it costs.",
 	}))
@@ -211,7 +214,7 @@ func loads() []*Scenario {
 			ID: id, Title: title, About: about,
 			Traffic: Traffic{Rate: 200}, Clients: clients, Timeout: time.Second, Retries: 2, RetryPause: 50 * time.Millisecond,
 			Fault: [2]time.Duration{20 * time.Second, 45 * time.Second}, After: 120 * time.Second,
-			Server: queued(cold), Figures: []string{"recover", "herd", "good after", "wasted", "events"},
+			Server: queued(cold), Figures: []string{"recover", "herd", "good after"},
 		})
 	}
 	fleet := story("S7", "Cold restart", "50 clients send 200 calls a second to a server that can do 260, time out after 1 s and retry twice, 50 ms later. "+
@@ -255,18 +258,22 @@ func semian() []*Scenario {
 	base := errors(0.01)
 	var all []*Scenario
 	for _, percent := range []int{20, 60, 100} {
-		all = append(all, fault(Scenario{
+		s := fault(Scenario{
 			ID: fmt.Sprintf("S19-%d%%", percent), Title: fmt.Sprintf("A spike of %d %% errors", percent),
 			About:  fmt.Sprintf("1 %% errors, for 20 s %d %%, then 1 %% again.", percent),
-			Before: time.Minute, Fault: exactly(20 * time.Second), After: time.Minute,
+			Before: time.Minute, Fault: about(20 * time.Second), After: time.Minute,
 			Server: During(base, errors(float64(percent)/100)),
-		}))
+		})
+		if percent == 100 {
+			s.Figures = []string{"wasted", "recover", "detect"}
+		}
+		all = append(all, s)
 	}
 	return append(all,
 		fault(Scenario{
 			ID: "S19b", Title: "Oscillating errors",
 			About:  "2 % and 6 % errors in turn, every 10 s for 3 minutes, then 1 % again.",
-			Before: 20 * time.Second, Fault: exactly(3 * time.Minute), After: 20 * time.Second,
+			Before: 20 * time.Second, Fault: about(3 * time.Minute), After: 20 * time.Second,
 			Server: During(base, func(c Call) Answer {
 				if c.At/(10*time.Second)%2 == 0 {
 					return Ordinary(c, 0.02)
@@ -278,7 +285,7 @@ func semian() []*Scenario {
 		fault(Scenario{
 			ID: "S19c", Title: "Sustained load of errors",
 			About:  "1 % errors, for 5 minutes 20 %, then 1 % again.",
-			Before: 2 * time.Minute, Fault: exactly(5 * time.Minute), After: 2 * time.Minute,
+			Before: 2 * time.Minute, Fault: about(5 * time.Minute), After: 2 * time.Minute,
 			Server: During(base, errors(0.2)), Goals: Goals{"good": 99},
 		}))
 }

@@ -111,7 +111,7 @@ func elsewhere() []*Scenario {
 			About:  "A process calls 20 hosts, 5 times a second each, and loses its own network for 15 to 60 s. The hosts are well.",
 			Routes: 20, Circuits: 20, Fault: [2]time.Duration{15 * time.Second, time.Minute},
 			Server:  during(func(Call) Answer { return Answer{Fate: Local, After: 100 * time.Microsecond} }),
-			Figures: []string{"rejected after share", "recover", "events"},
+			Figures: []string{"rejected after share", "recover"},
 			Goals:   Goals{"rejected after share": 0.01},
 			Plot:    &Plot{Before: 15, After: 75},
 		}),
@@ -119,7 +119,7 @@ func elsewhere() []*Scenario {
 			ID: "S9", Title: "Throttled",
 			About:   "Above 50 calls a second the server answers 429 with Retry-After for 20 s; the clients send 100.",
 			Server:  func(_ *rand.Rand, start, end time.Duration) Server { return &rateLimited{start: start, end: end} },
-			Figures: []string{"wasted", "good", "events"},
+			Figures: []string{"wasted", "good"},
 			Remark:  "A 429 is not a failure of the host, so nobody's circuit opens by itself; ours opens for as long as Retry-After says if told to.",
 		}),
 		fault(Scenario{
@@ -133,7 +133,7 @@ func elsewhere() []*Scenario {
 				}
 				return answer
 			}, Refuse),
-			Figures: []string{"healthy rejected", "wasted", "recover", "events"},
+			Figures: []string{"healthy rejected", "wasted", "recover"},
 			Goals:   Goals{"healthy rejected": 0.01},
 		}),
 		fault(Scenario{
@@ -156,7 +156,7 @@ func elsewhere() []*Scenario {
 					return Healthy(c)
 				})
 			},
-			Figures: []string{"healthy rejected", "wasted", "recover", "events"},
+			Figures: []string{"healthy rejected", "wasted", "recover"},
 			Goals:   Goals{"healthy rejected": 0, "wasted": 60},
 		}),
 		fault(Scenario{
@@ -187,7 +187,7 @@ func elsewhere() []*Scenario {
 					return answer
 				})
 			},
-			Figures: []string{"rejected", "events"},
+			Figures: []string{"rejected"},
 			Goals:   Goals{"rejected": 0.01},
 			Remark:  "Whatever was in flight fails at one moment, and counts as one event.",
 		}),
@@ -196,7 +196,7 @@ func elsewhere() []*Scenario {
 			About:   "100 calls a second that take half a second each share an HTTP/2 connection. It is lost once, with 50 calls on it.",
 			Fault:   exactly(time.Second),
 			Server:  lostConnection(500 * time.Millisecond),
-			Figures: []string{"rejected", "recover", "events"},
+			Figures: []string{"rejected", "recover"},
 			Goals:   Goals{"rejected": 0.01},
 			Remark: "cep21/circuit and hystrix-go reject here by their limit of ten calls at once, with or without the lost connection; " +
 				"eapache's twenty failures without a pause are there at one moment.",
@@ -209,7 +209,7 @@ func elsewhere() []*Scenario {
 			Server: during(func(c Call) Answer {
 				return Answer{Fate: Failed, After: 15*time.Millisecond + time.Duration(c.Other*float64(2*time.Millisecond))}
 			}),
-			Figures: []string{"rejected", "events"},
+			Figures: []string{"rejected"},
 			Goals:   Goals{"rejected": 0.01},
 		}),
 		fault(Scenario{
@@ -217,7 +217,7 @@ func elsewhere() []*Scenario {
 			About:   "Calls take half a second. The server is restarted: the 50 calls in flight are lost, and for half a second it refuses all others.",
 			Fault:   exactly(500 * time.Millisecond),
 			Server:  restart(500 * time.Millisecond),
-			Figures: []string{"rejected", "wasted", "recover", "events"},
+			Figures: []string{"rejected", "wasted", "recover"},
 			Goals:   Goals{"rejected": 1},
 		}),
 	}
