@@ -18,8 +18,8 @@ const (
 
 // plain is the circuit breaker of the textbooks.
 var plain = breaker.Config{
-	FailureRate: 0.5, ConsecutiveFailures: -1,
-	OpenFor: 5 * time.Second, MaxOpenFor: 5 * time.Second, Jitter: -1,
+	FailureRate: 0.5, ShedRate: -1, ConsecutiveFailures: -1, IndependentFailures: -1, Chance: -1, HangAfter: -1,
+	OpenFor: 5 * time.Second, MaxOpenFor: 5 * time.Second, Jitter: -1, ProbeShare: -1, SlowStart: -1,
 }
 
 // policiesFor returns all that run in a scenario: ours first, built on config.

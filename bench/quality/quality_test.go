@@ -154,9 +154,14 @@ func TestFiguresShowBugs(t *testing.T) {
 		factor                  float64 // by which the figure gets worse, at least
 	}{
 		{"probes without limit", "S4", "wasted seconds", func(c *breaker.Config) { c.Probes = 10_000 }, 1.5},
-		{"no rule for a run of failures", "S1", "wasted", func(c *breaker.Config) { c.ConsecutiveFailures = -1 }, 2},
+		{"no rule for a run of failures", "S5", "wasted", func(c *breaker.Config) { c.ConsecutiveFailures = -1 }, 2},
+		{"no rule for independent failures", "S1", "detect", func(c *breaker.Config) { c.IndependentFailures = -1 }, 2},
 		{"no wait for one event to be over", "S15", "rejected", func(c *breaker.Config) { c.ConsecutiveSpan = -1 }, 2},
 		{"opens at the first failure", "S0", "rejected", func(c *breaker.Config) { c.Failures = 1 }, 2},
+		{"no look at calls that wait", "S4", "in flight", func(c *breaker.Config) { c.HangAfter = -1 }, 3},
+		{"all calls at once after the first good probe", "S7", "herd", func(c *breaker.Config) { c.SlowStart = -1 }, 1.2},
+		{"probes by time alone", "S3c", "rejected", func(c *breaker.Config) { c.ProbeShare = -1 }, 2},
+		{"all or nothing", "S2c", "rejected", func(c *breaker.Config) { c.ShedRate, c.FailureRate = -1, 0.5 }, 5},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name+", "+tt.scenario, func(t *testing.T) {
