@@ -11,6 +11,7 @@ require (
 	github.com/mercari/go-circuitbreaker v0.0.2
 	github.com/rubyist/circuitbreaker v2.2.1+incompatible
 	github.com/seed-0b728cf8/httpbreaker v0.0.0-00010101000000-000000000000
+	github.com/seed-0b728cf8/httpbreaker/contrib/breakerredis v0.0.0
 	github.com/sony/gobreaker/v2 v2.4.0
 	github.com/streadway/handy v0.0.0-20200128134331-0f66f006fb2e
 	github.com/zeromicro/go-zero v1.10.3
@@ -49,4 +50,7 @@ require (
 	golang.org/x/text v0.34.0 // indirect
 )
 
-replace github.com/seed-0b728cf8/httpbreaker => ..
+replace (
+	github.com/seed-0b728cf8/httpbreaker => ..
+	github.com/seed-0b728cf8/httpbreaker/contrib/breakerredis => ../contrib/breakerredis
+)
