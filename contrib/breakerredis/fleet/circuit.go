@@ -19,7 +19,7 @@ const (
 	// firstBad is how many of the first bad nodes see to it that there is a
 	// verdict as soon as there can be.
 	firstBad = 4
-	// misledFor is how long a hint that proved wrong lets others be ignored.
+	// misledFor is how long a hint that proved wrong lets others wait.
 	misledFor = time.Second
 
 	// recoverWithin spreads the nodes' own probes after an incident.
@@ -39,6 +39,7 @@ const (
 // because the fleet asks.
 type circuit struct {
 	key string
+	at  time.Time // when it is looked at again, if nothing happens to it
 
 	opinion   Opinion
 	goodAt    time.Time // of Good: when the last success was seen
@@ -56,7 +57,7 @@ type circuit struct {
 	next    time.Time // when the next one is due; zero if none is
 	checks  int       // how often the verdict was asked for early
 	checked bool      // a hint was the reason of the last report
-	misled  time.Time // until when hints are ignored
+	misled  time.Time // until when hints have to wait
 
 	rejected uint64     // at the last report
 	calls    [2]counted // for the rate of calls
@@ -109,16 +110,19 @@ func callsOf(t breaker.Totals) uint64 {
 // hint takes account of what was heard of the circuit.
 func (c *circuit) hint(now time.Time, n notes) {
 	if n&(noteSuspected|noteOpened) != 0 {
-		c.asked = now
-		if !c.verdict.Suspected && c.opinion == Good {
+		if c.opinion == Good && !c.verdict.Suspected && now.Sub(c.asked) > misledFor {
 			c.opinion, c.saying = None, None // only what comes after the question is an answer
 		}
+		c.asked = now
 	}
 	switch {
 	case n&noteClosed != 0 && c.verdict.Incident != 0:
 		c.next = now.Add(time.Duration(rand.Float64() * float64(recoverWithin)))
-	case n&noteOpened != 0 && c.verdict.Incident == 0 && now.After(c.misled):
+	case n&noteOpened != 0 && c.verdict.Incident == 0:
 		c.next, c.checked = now, true
+		if c.misled.After(now) {
+			c.next = c.misled
+		}
 	}
 }
 
@@ -177,8 +181,13 @@ func (c *circuit) due(now time.Time) bool {
 	return true
 }
 
-// wake is when the circuit has to be looked at again.
+// wake sets when the circuit has to be looked at again, and returns it.
 func (c *circuit) wake(now, retry time.Time) time.Time {
+	c.at = c.nextLook(now, retry)
+	return c.at
+}
+
+func (c *circuit) nextLook(now, retry time.Time) time.Time {
 	soonest := now.Add(watchFor)
 	if c.next.After(now) {
 		soonest = c.next

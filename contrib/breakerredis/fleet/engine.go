@@ -161,9 +161,14 @@ const (
 	// nobody reports any more.
 	KeepFor = 2 * time.Minute
 
-	probeCallsFirst, probeCallsMost = 10.0, 100.0
-	probeGrowth                     = 1.5
-	probeSoonest                    = time.Second
-	probeOpenFor                    = 5 * time.Second
-	probeAgeShare                   = 200
+	// ProbeCallsFirst is how many calls the fleet rejects before the second probe
+	// of an incident. The number grows by ProbeGrowth with each failed probe, up to
+	// ProbeCallsMost: at last one call in a hundred is a probe.
+	ProbeCallsFirst, ProbeCallsMost, ProbeGrowth = 10.0, 100.0, 1.5
+	// ProbeSoonest is the shortest wait for a probe, and ProbeAgeShare the part of
+	// the incident's age that it grows to.
+	ProbeSoonest, ProbeAgeShare = time.Second, 200
+	// ProbeOpenFor is the longest wait, doubled with each failed probe up to
+	// Rules.MaxOpenFor.
+	ProbeOpenFor = 5 * time.Second
 )

@@ -157,17 +157,24 @@ func New(engine Engine, set *breaker.Set, opts Options) (*Fleet, error) {
 	}
 	f.health.since = time.Now()
 	f.stop = set.Watch(breaker.Hooks{
-		StateChanged: func(t breaker.Transition) { f.box.put(t.Key, noteOwn) },
-		Failed:       func(_ context.Context, c breaker.Call) { f.box.put(c.Key, noteOwn) },
+		StateChanged: func(t breaker.Transition) { f.own(t.Key, noteOwn) },
+		Failed:       func(_ context.Context, c breaker.Call) { f.own(c.Key, noteOwn) },
 		Added: func(key string) {
 			if f.wanted.Load() {
-				f.box.put(key, noteAdded)
+				f.own(key, noteAdded)
 			}
 		},
 	})
 	f.done.Go(func() { f.run(ctx) })
 	f.done.Go(func() { f.listen(ctx) })
 	return f, nil
+}
+
+// own takes note of what happens to the node's own circuits.
+func (f *Fleet) own(key string, n notes) {
+	if key != "" && len(key) <= MaxKey {
+		f.box.put(key, n)
+	}
 }
 
 // Close stops sharing: modes set for the fleet end here, circuits that the fleet
@@ -191,10 +198,12 @@ func (f *Fleet) Close() error {
 }
 
 const (
-	flushEvery   = 50 * time.Millisecond
+	flushEvery   = 50 * time.Millisecond // after a note
+	turnEvery    = 10 * time.Millisecond
 	lookEvery    = time.Minute
-	pollEvery    = time.Second // where there are no events
-	listenEvery  = time.Minute // after a failure to
+	pollEvery    = time.Second            // where there are no events
+	listenFirst  = 250 * time.Millisecond // after a failure to, doubling
+	listenEvery  = time.Minute
 	retryFirst   = 250 * time.Millisecond
 	retryAtLeast = 5 * time.Second
 )
@@ -225,7 +234,7 @@ func (f *Fleet) run(ctx context.Context) {
 			}
 		}
 		flushed = time.Now()
-		timer.Reset(f.turn(ctx))
+		timer.Reset(max(turnEvery, f.turn(ctx)))
 	}
 }
 
@@ -250,6 +259,10 @@ func (f *Fleet) turn(ctx context.Context) time.Duration {
 	var due []*circuit
 	var reports []Report
 	for key, c := range f.troubles {
+		if notes[key] == 0 && now.Before(c.at) {
+			sooner(c.at)
+			continue
+		}
 		b, ok := f.set.Lookup(key)
 		if !ok {
 			delete(f.troubles, key)
@@ -300,8 +313,8 @@ func ask[T any](f *Fleet, ctx context.Context, exchange func(context.Context) (T
 
 // note takes account of what has been heard of a key.
 func (f *Fleet) note(now time.Time, key string, n notes) {
-	if key == "" || len(key) > MaxKey {
-		return
+	if key == "" {
+		return // of what concerns all
 	}
 	if n&noteAdded != 0 {
 		f.modes.added(key, f.set)
@@ -407,22 +420,11 @@ func (f *Fleet) logger() *slog.Logger {
 
 // listen receives events for as long as it can.
 func (f *Fleet) listen(ctx context.Context) {
-	for {
+	for wait := listenFirst; ; wait = min(2*wait, listenEvery) {
 		err := f.engine.Listen(ctx, func() {
 			f.listening.Store(true)
 			f.box.put("", noteOwn) // of what was missed
-		}, func(e Event) {
-			switch e.Kind {
-			case Suspected:
-				f.box.put(e.Key, noteSuspected)
-			case Opened:
-				f.box.put(e.Key, noteOpened)
-			case Closed:
-				f.box.put(e.Key, noteClosed)
-			case ModesSet:
-				f.box.put("", noteOwn)
-			}
-		})
+		}, f.event)
 		if ctx.Err() != nil {
 			return
 		}
@@ -430,12 +432,24 @@ func (f *Fleet) listen(ctx context.Context) {
 		f.health.listen = err
 		f.mu.Unlock()
 		if f.listening.Swap(false) {
+			wait = listenFirst
 			f.box.put("", noteOwn)
 		}
 		select {
-		case <-time.After(spread(listenEvery)):
+		case <-time.After(spread(wait)):
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// event takes note of what the engine tells. Anybody may have sent it.
+func (f *Fleet) event(e Event) {
+	n, known := map[EventKind]notes{Suspected: noteSuspected, Opened: noteOpened, Closed: noteClosed}[e.Kind]
+	switch {
+	case e.Kind == ModesSet:
+		f.box.put("", noteOwn)
+	case known && e.Key != "" && len(e.Key) <= MaxKey:
+		f.box.put(e.Key, n)
 	}
 }

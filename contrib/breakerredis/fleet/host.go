@@ -90,7 +90,7 @@ func (h *host) report(now time.Duration, r Report) (v Verdict, event EventKind) 
 
 func (h *host) open(now time.Duration) {
 	h.id, h.opened = max(1, now.Milliseconds()), now
-	h.began, h.due, h.rejected = now, now+probeSoonest, 0
+	h.began, h.due, h.rejected = now, now+ProbeSoonest, 0
 }
 
 // over books the result of a probe, and reports whether the incident is over: by
@@ -115,13 +115,13 @@ func (h *host) over(now time.Duration, r Report, v Verdict) bool {
 
 // wait is how long after a failed probe the next one is due.
 func (h *host) wait(now time.Duration) time.Duration {
-	longest := time.Duration(min(float64(probeOpenFor)*math.Pow(2, float64(h.level)), float64(h.rules.MaxOpenFor)))
+	longest := time.Duration(min(float64(ProbeOpenFor)*math.Pow(2, float64(h.level)), float64(h.rules.MaxOpenFor)))
 	wait := longest
 	if h.rejected > 0 {
-		need := min(probeCallsMost, probeCallsFirst*math.Pow(probeGrowth, float64(h.level)))
+		need := min(ProbeCallsMost, ProbeCallsFirst*math.Pow(ProbeGrowth, float64(h.level)))
 		wait = min(wait, time.Duration(float64(now-h.began)*need/float64(h.rejected)))
 	}
-	return min(longest, max(wait, probeSoonest, (now-h.opened)/probeAgeShare))
+	return min(longest, max(wait, ProbeSoonest, (now-h.opened)/ProbeAgeShare))
 }
 
 // grant returns how long the reporting node may probe, or zero.
