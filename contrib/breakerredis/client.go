@@ -40,6 +40,7 @@ func clientLike(client redis.UniversalClient, opts Options) (ownClient, error) {
 		o.DialerRetries, o.MaxRetries, o.ContextTimeoutEnabled = 1, -1, true
 		o.PoolSize, o.MinIdleConns, o.MaxActiveConns, o.MaxConcurrentDials = poolSize, 0, 0, poolSize
 		o.ReadBufferSize, o.WriteBufferSize, o.PipelineReadBufferSize, o.PipelineWriteBufferSize = bufferSize, bufferSize, 0, 0
+		o.DisableIdentity = true // one round trip and one right less
 		o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 		o.ClientSideCacheConfig, o.ClientSideCache, o.PushNotificationProcessor, o.Limiter = nil, nil, nil, nil
 		own.UniversalClient = redis.NewClient(&o)
@@ -51,6 +52,7 @@ func clientLike(client redis.UniversalClient, opts Options) (ownClient, error) {
 		o.PoolSize, o.MinIdleConns, o.MaxActiveConns, o.MaxConcurrentDials = poolSize, 0, 0, poolSize
 		o.ReadBufferSize, o.WriteBufferSize = bufferSize, bufferSize
 		o.ReadOnly, o.RouteByLatency, o.RouteRandomly = false, false, false
+		o.DisableIdentity = true // one round trip and one right less
 		o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 		own.UniversalClient = redis.NewClusterClient(&o)
 	default:
@@ -84,6 +86,26 @@ func dialer(ctx context.Context, dial dialFunc, config *tls.Config, timeout time
 		dialing, cancel := context.WithTimeout(dialing, timeout)
 		defer cancel()
 		defer context.AfterFunc(ctx, cancel)()
-		return dial(dialing, network, addr)
+		conn, err := dial(dialing, network, addr)
+		if err != nil {
+			return failed{err}, nil
+		}
+		return conn, nil
 	}
 }
+
+// failed is a connection that could not be made, and says so when it is used. The
+// pool of go-redis logs each failed dial, and after some of them dials once a
+// second in a goroutine that outlives Close.
+type failed struct{ error }
+
+func (f failed) Read([]byte) (int, error)         { return 0, f.error }
+func (f failed) Write([]byte) (int, error)        { return 0, f.error }
+func (f failed) Close() error                     { return nil }
+func (f failed) LocalAddr() net.Addr              { return nowhere }
+func (f failed) RemoteAddr() net.Addr             { return nowhere }
+func (f failed) SetDeadline(time.Time) error      { return nil }
+func (f failed) SetReadDeadline(time.Time) error  { return nil }
+func (f failed) SetWriteDeadline(time.Time) error { return nil }
+
+var nowhere = &net.TCPAddr{}

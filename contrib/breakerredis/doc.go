@@ -40,9 +40,9 @@
 //
 // A user of its own needs no more than this:
 //
-//	ACL SETUSER checkout on >password ~hb1:{checkout}:* &hb1:{checkout}:e +@connection
+//	ACL SETUSER checkout on >password ~hb1:{checkout}:* &hb1:{checkout}:e +hello +ping
 //		+eval +evalsha +publish +subscribe +time +get +incr +pexpire +pexpireat +del
-//		+hmget +hset +hgetall +hdel +zadd +zrem +zremrangebyscore +zrangebyscore +zcard
+//		+hmget +hset +hgetall +hdel +zadd +zrem +zremrangebyscore +zrangebyscore +zcard +zcount
 //
 // and +cluster|slots +cluster|shards +command for a Cluster. Without the channel,
 // nodes ask once a second whether anything has changed.

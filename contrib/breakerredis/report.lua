@@ -34,8 +34,7 @@ for n, name in ipairs(names) do
 end
 if h.since == 0 then
 	if opinion ~= BAD then return {0, 0, 0, 0, 0, 0, 0, 0, 0} end
-	redis.call('ZREMRANGEBYSCORE', live, '-inf', now)
-	if redis.call('ZCARD', live) >= maxHosts then return {0, 0, 0, 0, 0, 0, 0, 0, 0} end
+	if redis.call('ZCOUNT', live, now, '+inf') >= maxHosts then return {0, 0, 0, 0, 0, 0, 0, 0, 0} end
 	h.since = now
 end
 h.min, h.quorum = math.max(h.min, min), math.max(h.quorum, quorum)
@@ -43,8 +42,9 @@ if h.most == 0 or most < h.most then h.most = most end
 
 local votes = {[NONE] = quiet, [GOOD] = good, [BAD] = bad}
 local count = {}
+redis.call('ZADD', votes[opinion], now + ttl, node) -- first: a full server refuses this, and nothing after a first write
 for o, key in pairs(votes) do
-	if o == opinion then redis.call('ZADD', key, now + ttl, node) else redis.call('ZREM', key, node) end
+	if o ~= opinion then redis.call('ZREM', key, node) end
 	redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
 	count[o] = redis.call('ZCARD', key)
 end
@@ -112,6 +112,7 @@ for _, name in ipairs(names) do
 end
 redis.call('HSET', incident, unpack(fields))
 for _, key in ipairs({incident, bad, good, quiet, live}) do redis.call('PEXPIRE', key, keepFor) end
+redis.call('ZREMRANGEBYSCORE', live, '-inf', now)
 redis.call('ZADD', live, now + keepFor, host)
 local due = 0
 if h.id ~= 0 then due = h.due - now end
