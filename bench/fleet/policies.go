@@ -84,12 +84,11 @@ func shared(opts fleet.Options) *Policy {
 			if faults.Absent {
 				continue
 			}
-			luck := rand.New(rand.NewPCG(w.seed, uint64(i)))
 			o := opts
 			o.Fleet, o.Logger = "bench", quiet
 			node, err := fleet.New(store.Connect(fleet.Link{
 				Delay:  func() time.Duration { return faults.Delay },
-				Copies: func() int { return int(1 + luck.Float64() - faults.Lost) },
+				Copies: func() int { return int(1 + rand.Float64() - faults.Lost) },
 				Fault:  faults.Fault,
 				Deaf:   faults.Deaf,
 			}), set, o)

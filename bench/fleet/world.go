@@ -66,7 +66,10 @@ func Failing(share float64) func(Call) Answer {
 }
 
 // Bin is a tenth of a second of a run. Calls are counted when they are made.
-type Bin struct{ OK, Failed, Rejected int }
+type Bin struct {
+	OK, Failed, Rejected int
+	Possible             int // would have been answered well, had they been sent
+}
 
 const binLength = 100 * time.Millisecond
 
@@ -186,6 +189,14 @@ func (w *World) call(c Call) {
 	if counted {
 		w.out.Offered++
 	}
+	var a Answer
+	cold := w.Capacity > 0 && c.At >= w.end // it answers by what was sent
+	if !cold {
+		a = w.answer(c)
+	}
+	if cold || a.OK {
+		bin.Possible++
+	}
 	permit, err := w.sets[c.Node].Get(key).Allow(context.Background())
 	if err != nil {
 		bin.Rejected++
@@ -198,9 +209,8 @@ func (w *World) call(c Call) {
 		}
 		return
 	}
-	a := w.answer(c)
-	if timeout := w.timeout(); a.After > timeout {
-		a = Answer{After: timeout}
+	if cold {
+		a = w.answer(c)
 	}
 	if a.OK {
 		bin.OK++
@@ -245,7 +255,15 @@ func (w *World) timeout() time.Duration {
 	return w.Timeout
 }
 
+// answer is what becomes of a call, at the latest after the callers' timeout.
 func (w *World) answer(c Call) Answer {
+	if a := w.hostAnswer(c); a.After <= w.timeout() {
+		return a
+	}
+	return Answer{After: w.timeout()}
+}
+
+func (w *World) hostAnswer(c Call) Answer {
 	switch {
 	case w.Cut != nil && w.faulty(c.At):
 		if w.Cut(c.Node) {
@@ -282,20 +300,18 @@ func (w *World) cold(c Call) Answer {
 // finishFigures reckons what can be told only at the end.
 func (w *World) finishFigures() {
 	ordinary := w.Rate * float64(w.Nodes)
-	// Recovery: slices as short as hold some 50 calls, from 0.5 s to 10 s.
-	slice := int(min(max(0.5, 50/ordinary), 10) * float64(time.Second/binLength))
+	// Recovery is judged by slices as short as hold some 100 calls, for 10s on end.
+	slice := int(min(max(0.5, 100/ordinary), 10) * float64(time.Second/binLength))
 	from, to := int(w.end/binLength), int(w.finish/binLength)
 	w.out.Recover = -1
 	held := 0
-	for at := from; at+slice <= to; at++ {
+	for at := from; at+slice <= to && held < int(10*time.Second/binLength); at++ {
 		var sum Bin
 		for _, b := range w.out.Bins[at : at+slice] {
 			sum.OK += b.OK
-			sum.Failed += b.Failed
-			sum.Rejected += b.Rejected
+			sum.Possible += b.Possible
 		}
-		all := sum.OK + sum.Failed + sum.Rejected
-		if all > 0 && float64(sum.OK) < 0.95*float64(all) {
+		if float64(sum.OK) < 0.95*float64(sum.Possible) {
 			held, w.out.Recover = 0, -1
 			continue
 		}

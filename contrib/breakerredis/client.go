@@ -67,8 +67,12 @@ const (
 	bufferSize = 4 << 10
 )
 
-// defaultDialer is the code of the dialer that go-redis sets by default.
-var defaultDialer = reflect.ValueOf(redis.NewDialer(&redis.Options{})).Pointer()
+// isDefault reports whether dial is what go-redis sets where the user sets none.
+func isDefault(dial dialFunc) bool {
+	plain := redis.NewClient(&redis.Options{})
+	defer plain.Close()
+	return dial == nil || reflect.ValueOf(dial).Pointer() == reflect.ValueOf(plain.Options().Dialer).Pointer()
+}
 
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
@@ -76,7 +80,7 @@ type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 // default one is replaced, for with TLS it would heed neither; one of the
 // user's is asked to heed both.
 func dialer(ctx context.Context, dial dialFunc, config *tls.Config, timeout time.Duration) dialFunc {
-	if dial == nil || reflect.ValueOf(dial).Pointer() == defaultDialer {
+	if isDefault(dial) {
 		dial = new(net.Dialer).DialContext
 		if config != nil {
 			dial = (&tls.Dialer{Config: config}).DialContext

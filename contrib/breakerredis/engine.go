@@ -217,7 +217,7 @@ func (e *engine) SetMode(ctx context.Context, m fleet.Mode) error {
 		what = string(text)
 	}
 	return modeScript.Run(ctx, e.client, []string{e.prefix + "modes", e.prefix + "v"},
-		m.Key, what, m.For.Milliseconds(), e.channel(), maxModes).Err()
+		m.Key, what, m.For.Milliseconds(), e.channel(), maxModes, fleet.MaxModeFor.Milliseconds()).Err()
 }
 
 // Listen subscribes, and returns when the connection is lost.

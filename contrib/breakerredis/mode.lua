@@ -1,12 +1,12 @@
 -- Sets a mode of the fleet, or takes it back if there is nothing to set.
 local modes, version = KEYS[1], KEYS[2]
-local key, what, ttl, channel, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local key, what, ttl, channel, most, longest = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local last, count, all = 0, 0, redis.call('HGETALL', modes)
 for n = 1, #all, 2 do
 	local ends = tonumber(string.match(all[n + 1], '^(%d+) ') or 0)
-	if ends <= now or ends > 9e15 then
+	if ends <= now or ends > now + longest then
 		redis.call('HDEL', modes, all[n])
 	elseif all[n] ~= key then
 		last, count = math.max(last, ends), count + 1

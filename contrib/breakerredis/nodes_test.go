@@ -48,10 +48,25 @@ const callers = 3
 // startNodes starts nodes whose clients connect makes. Nothing of theirs is left
 // when the test ends.
 func startNodes(t *testing.T, connect func() redis.UniversalClient) *nodes {
+	return startNodesKeeping(t, func() redis.UniversalClient {
+		return closing{connect()}
+	})
+}
+
+// closing is a client that startNodesKeeping closes at once: the fleet has one of
+// its own.
+type closing struct{ redis.UniversalClient }
+
+// startNodesKeeping leaves the clients open.
+func startNodesKeeping(t *testing.T, connect func() redis.UniversalClient) *nodes {
 	n := &nodes{t: t, stop: make(chan struct{})}
 	labelled(t.Name(), func() {
 		for range callers + 1 {
 			client := connect()
+			c, close := client.(closing)
+			if close {
+				client = c.UniversalClient
+			}
 			set := breaker.NewSet(breaker.Options{Config: breaker.Config{
 				ConsecutiveSpan: 300 * time.Millisecond, OpenFor: 500 * time.Millisecond, MaxOpenFor: time.Second,
 			}})
@@ -62,7 +77,9 @@ func startNodes(t *testing.T, connect func() redis.UniversalClient) *nodes {
 			})
 			require.NoError(t, err)
 			require.Less(t, time.Since(start), 100*time.Millisecond, "New waits for nothing")
-			require.NoError(t, client.Close()) // the fleet has one of its own
+			if close {
+				require.NoError(t, client.Close())
+			}
 			n.all = append(n.all, &node{Fleet: f, set: set})
 		}
 	})
@@ -188,7 +205,7 @@ func (n *nodes) share() {
 		p.Done(breaker.Success)
 		return true
 	})
-	n.quiet().set.Get(host).Reset()
+	n.quiet().set.Get(host).Reset("")
 }
 
 // alone asserts that each node decides by itself, and that the quiet one hears

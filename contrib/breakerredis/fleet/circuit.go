@@ -44,7 +44,7 @@ type circuit struct {
 	opinion   Opinion
 	goodAt    time.Time // of Good: when the last success was seen
 	successes uint64    // seen so far
-	pardoned  uint64    // the generation whose failures belong to an incident that is over
+	pardoned  uint64    // the generation that is open because of an incident that is over, or zero
 	first     time.Time // when it came into trouble
 	asked     time.Time // when the fleet last asked, or zero
 
@@ -140,8 +140,11 @@ func (c *circuit) look(now time.Time, s breaker.Snapshot) {
 		c.opinion = Bad
 	case s.State == breaker.Closed && c.opinion == Bad:
 		c.opinion = None
-	case s.State != breaker.Closed && s.Generation != c.pardoned && (s.Origin == breaker.ByRules || s.Origin == breaker.ByProbe):
+	case s.State == breaker.Open && s.Generation != c.pardoned && (s.Origin == breaker.ByRules || s.Origin == breaker.ByProbe):
 		c.opinion = Bad
+	}
+	if s.Generation != c.pardoned {
+		c.pardoned = 0
 	}
 	if c.opinion == Good && (run > 0 || now.Sub(c.goodAt) > goodFor) {
 		c.opinion = None
@@ -155,7 +158,7 @@ func (c *circuit) leased(now time.Time) bool {
 
 // over reports whether there is nothing to follow any more.
 func (c *circuit) over(now time.Time) bool {
-	return c.verdict.Incident == 0 && c.opinion != Bad && !c.overdue && c.next.IsZero() && now.Sub(c.first) > watchFor && now.Sub(c.asked) > watchFor
+	return c.verdict.Incident == 0 && c.opinion != Bad && !c.overdue && c.pardoned == 0 && c.next.IsZero() && now.Sub(c.first) > watchFor && now.Sub(c.asked) > watchFor
 }
 
 // due reports whether the fleet should hear from this node now.
@@ -357,7 +360,7 @@ func (f *Fleet) obey(now time.Time, c *circuit, b *breaker.Breaker, s breaker.Sn
 		return
 	case s.State == breaker.HalfOpen || foreign(s):
 		return
-	case s.State == breaker.Closed && s.Counts.ConsecutiveFailures == 0 && s.Counts.Calls > s.Counts.Failures:
+	case s.State == breaker.Closed && s.Counts.ConsecutiveFailures == 0 && s.Counts.Calls+s.Counts.Answered > s.Counts.Failures:
 		return // it succeeds here; one failure, and it is held
 	}
 	hold -= now.Sub(c.heard)
@@ -366,7 +369,9 @@ func (f *Fleet) obey(now time.Time, c *circuit, b *breaker.Breaker, s breaker.Sn
 
 // release makes the circuit due when the incident is over.
 func (f *Fleet) release(c *circuit, b *breaker.Breaker, s breaker.Snapshot) {
-	c.pardoned = s.Generation
+	if s.State == breaker.Open {
+		c.pardoned = s.Generation
+	}
 	if c.opinion == Bad {
 		c.opinion = None
 	}

@@ -143,6 +143,8 @@ const (
 const (
 	// MaxKey is the longest key, in bytes, that is shared.
 	MaxKey = 256
+	// MaxModeFor is the longest time for which a mode can be set.
+	MaxModeFor = 30 * 24 * time.Hour
 	// MaxHosts is how many hosts the fleet can suspect at once.
 	MaxHosts = 1000
 

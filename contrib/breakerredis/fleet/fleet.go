@@ -158,7 +158,7 @@ func New(engine Engine, set *breaker.Set, opts Options) (*Fleet, error) {
 	f.health.since = time.Now()
 	f.stop = set.Watch(breaker.Hooks{
 		StateChanged: func(t breaker.Transition) { f.own(t.Key, noteOwn) },
-		Failed:       func(_ context.Context, c breaker.Call) { f.own(c.Key, noteOwn) },
+		Failed:       func(c breaker.Call) { f.own(c.Key, noteOwn) },
 		Added: func(key string) {
 			if f.wanted.Load() {
 				f.own(key, noteAdded)
@@ -334,11 +334,15 @@ func (f *Fleet) note(now time.Time, key string, n notes) {
 		if !ok || n == noteClosed || n == noteAdded || !f.opts.Shared(key) {
 			return
 		}
+		s := b.Snapshot()
+		if n == noteOwn && s.State != breaker.Open && s.Counts.ConsecutiveFailures < runSuspicious {
+			return
+		}
 		if len(f.troubles) >= MaxHosts {
 			f.box.drop()
 			return
 		}
-		c = newCircuit(key, now, b.Snapshot())
+		c = newCircuit(key, now, s)
 		f.troubles[key] = c
 	}
 	c.hint(now, n)

@@ -13,10 +13,7 @@ import (
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
 )
 
-const (
-	maxText    = 200
-	maxModeFor = 30 * 24 * time.Hour
-)
+const maxText = 200
 
 // Validate returns nil, or an error that names every bad field with its value
 // and the rule that it breaks.
@@ -30,7 +27,7 @@ func (m Mode) Validate() error {
 	check(len(m.Key) <= MaxKey, "Key", fmt.Sprintf("%.20q…", m.Key), fmt.Sprintf("want at most %d bytes", MaxKey))
 	check(m.Mode <= breaker.Disabled, "Mode", m.Mode, "want enforce, observe, force-open or disabled")
 	if m.Mode != breaker.Enforce {
-		check(m.For > 0 && m.For <= maxModeFor, "For", m.For, "want a time of at most 30 days: what is set for a fleet has an end")
+		check(m.For > 0 && m.For <= MaxModeFor, "For", m.For, "want a time of at most 30 days: what is set for a fleet has an end")
 		check(strings.TrimSpace(m.Reason) != "", "Reason", fmt.Sprintf("%q", m.Reason), "want a reason")
 	}
 	return errors.Join(bad...)
@@ -121,7 +118,7 @@ func (m *modes) set(now time.Time, list []Mode, set *breaker.Set) {
 
 // expire ends what is over, and returns when the next one will be.
 func (m *modes) expire(now time.Time, set *breaker.Set) time.Time {
-	next := now.Add(maxModeFor)
+	next := now.Add(MaxModeFor)
 	ended := false
 	for key, e := range m.fleet {
 		if !e.end.After(now) {

@@ -58,6 +58,20 @@ func (f *fault) get() error {
 	return f.err
 }
 
+// dice may be thrown from several goroutines.
+type dice struct {
+	mu  sync.Mutex
+	rng *rand.Rand
+}
+
+func newDice(seed uint64) *dice { return &dice{rng: rand.New(rand.NewPCG(seed, 1))} }
+
+func (d *dice) Float64() float64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.rng.Float64()
+}
+
 type syncBuffer struct {
 	mu sync.Mutex
 	bytes.Buffer
@@ -163,8 +177,10 @@ func (n *node) call() {
 
 func (n *node) snapshot() breaker.Snapshot { return n.set.Get(host).Snapshot() }
 
-func isOpen(n *node) bool   { return n.snapshot().State == breaker.Open }
-func isClosed(n *node) bool { return n.snapshot().State == breaker.Closed }
+func isOpen(n *node) bool { return n.snapshot().State == breaker.Open }
+
+// isBack reports whether calls are let through, all or some in a slow start.
+func isBack(n *node) bool { return n.snapshot().Share > 0 }
 
 // setUp says whether the host answers these nodes.
 func setUp(up bool, nodes ...*node) {
