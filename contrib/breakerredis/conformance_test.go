@@ -26,6 +26,7 @@ type step struct {
 // The script reaches the same verdicts as the store in memory: the same random
 // history is played to both. Only the clock of the script is replaced.
 func TestTheScriptDoesWhatTheStoreInMemoryDoes(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	client := redis.NewClient(&redis.Options{Addr: s.addr})
 	defer client.Close()

@@ -65,6 +65,7 @@ func TestRepliesOfOtherShapesAreIgnored(t *testing.T) {
 // Whatever others leave in the keys, a host has a verdict or none, and the other
 // hosts have theirs.
 func TestSpoiltKeys(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	client := single(s.addr)()
 	defer client.Close()
@@ -134,6 +135,7 @@ func fields(t *testing.T, client redis.UniversalClient) (names []any) {
 
 // Every key has an end.
 func TestEveryKeyExpires(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	n := startNodes(t, single(s.addr))
 	n.listening()

@@ -17,9 +17,9 @@ import (
 // found bad, none is held for longer than MaxOpenFor, and all is well soon after
 // all is well.
 func TestRandomTroubles(t *testing.T) {
-	seeds := 30
+	seeds := 12
 	if testing.Short() {
-		seeds = 5
+		seeds = 3
 	}
 	for seed := range uint64(seeds) {
 		inBubble(t, func(r *rig) { randomTroubles(t, r, rand.New(rand.NewPCG(seed, 1))) })
