@@ -51,7 +51,9 @@ func newRig(t *testing.T, opts *lastgood.Options) *rig {
 		Fallback: r.cache.Fallback, FallbackOnFailure: true,
 		Breakers: breaker.NewSet(breaker.Options{Config: breaker.Config{FailureRate: -1, ConsecutiveFailures: 1 << 30}}),
 	})
-	t.Cleanup(func() { assert.Equal(t, r.opened, r.closed, "the bodies that the host has sent and those that were closed") })
+	t.Cleanup(func() {
+		assert.Equal(t, r.opened, r.closed, "the bodies that the host has sent and those that were closed")
+	})
 	return r
 }
 
