@@ -84,7 +84,7 @@ func (c *Cache) answer(r *request, sent *http.Request, res *http.Response, asked
 		onError:  said.staleIfError,
 		strict:   said.mustRevalidate || shared && (said.proxyRevalidate || said.sMaxAge.set),
 	}
-	if _, ok := dateOf(h); !ok { // RFC 9110 section 6.6.1
+	if _, ok := dateOf(a.header); !ok { // RFC 9110 section 6.6.1
 		a.header["Date"] = []string{received.UTC().Format(http.TimeFormat)}
 	}
 	if a.size()+max(0, res.ContentLength) > c.opts.MaxAnswer || a.strict && a.lifetime <= a.age {

@@ -34,7 +34,7 @@ func answering(size int) baseFunc {
 }
 
 func TestMemoryIsBounded(t *testing.T) {
-	const most = 8 << 20
+	const most = 4 << 20
 	for _, size := range []int{0, 1000, 100_000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			var before, after runtime.MemStats
@@ -42,7 +42,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			rt := c.Transport(answering(size))
 			runtime.GC()
 			runtime.ReadMemStats(&before)
-			for i := range max(200, 3*most/(size+512)) {
+			for i := range max(200, 2*most/(size+512)) {
 				res, err := rt.RoundTrip(httptest.NewRequest("GET", fmt.Sprintf("http://host.example/%d", i), nil))
 				require.NoError(t, err)
 				_, err = io.Copy(io.Discard, res.Body)
@@ -165,7 +165,7 @@ func TestManyUsersAtATime(t *testing.T) {
 		for user := range 8 {
 			wg.Go(func() {
 				given := 0
-				for i := range 2000 {
+				for i := range 600 {
 					path := fmt.Sprintf("/%d", i%20)
 					req := httptest.NewRequest("GET", "http://host.example"+path, nil)
 					req.Header.Set("X-Api-Key", fmt.Sprint(user))
