@@ -15,10 +15,9 @@
 // gets the error as before.
 //
 // It keeps and gives by the rules of HTTP for a shared cache, RFC 9111 and RFC 5861, and where they
-// leave a choice it takes the careful one. Whoever tries it against a host of one's own should know
-// the three that surprise: answers to requests with a Cookie or Authorization are not kept unless
-// Options.User is set, a body has to be read to its end, and without MaxStale the host has to allow
-// it.
+// leave a choice it takes the careful one. Three rules surprise at first: an answer to a request
+// with Cookie or Authorization is not kept unless Options.User is set; its body has to be read to
+// the end; and without MaxStale the host has to allow that a stale answer is given.
 //
 // # What is kept
 //
@@ -34,16 +33,15 @@
 //     3.3);
 //   - it is larger than Options.MaxAnswer. It is handed on as it comes all the same.
 //
-// A complete body may still not have been read to its end: a [encoding/json.Decoder] stops where the
-// value ends. That is enough where the answer has a Content-Length, and where it has none drain the
-// body before it is closed.
+// Not every reader reads to the end: an [encoding/json.Decoder] stops where the value ends. That is
+// enough if the answer has a Content-Length. If it has none, read what is left before closing it.
 //
 // An answer to the same request takes the place of the one before. One that may not be kept
 // ends it, as do a 401, 403, 404, 410, 451 and everything else from 200 to 399 except 206 and 304. A
 // request with another method than GET, HEAD, OPTIONS and TRACE that succeeds ends all that is
-// kept of its URL, and of those in the Location and Content-Location of its response (RFC 9111
-// section 4.4), so that nobody sees an older state than the one he has written. Answers to HEAD and
-// 304 renew nothing.
+// kept of its URL, and of the URLs in the Location and Content-Location of its response (RFC 9111
+// section 4.4), so that no caller is given what was there before the caller's own write. A HEAD or a
+// 304 renews nothing.
 //
 // # What is given
 //
@@ -82,10 +80,13 @@
 //
 //	User: func(*http.Request) string { return "" }
 //
-// The cache sees a request where its Transport stands. Where a layer inside of that adds
-// credentials, or other fields that matter, the answer is kept only for a named user. Where a
-// layer between the breaker and the Transport does, the fallback does not find it. So put both
-// together, layers that need to be seen outside, and those that need not inside.
+// With User, other fields that change the answer count only if the host names them in Vary. A gateway
+// should remove them from its visitors' requests, or make them a part of the name.
+//
+// The cache sees a request as it passes its Transport, and again as the breaker was given it. An
+// answer is not kept if a layer inside of the Transport has added credentials, or other fields that
+// tell users apart, and the user has no name. It is not found if a layer between the breaker and
+// the Transport has added fields that matter. So make the Transport the breaker's Base itself.
 //
 // # Memory
 //

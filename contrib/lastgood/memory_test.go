@@ -35,11 +35,27 @@ func answering(size int) baseFunc {
 
 func TestMemoryIsBounded(t *testing.T) {
 	const most = 4 << 20
-	for _, size := range []int{0, 1000, 100_000} {
-		t.Run(fmt.Sprint(size), func(t *testing.T) {
+	long := strings.Repeat("x", 500)
+	for _, test := range []struct {
+		size   int
+		header []string
+	}{
+		{0, nil}, {1000, nil}, {100_000, nil},
+		{1, []string{"X-A", "X-B", "X-C", "X-D"}},
+		{1, []string{"X-" + long, "X-B" + long}},
+		{1, []string{"Vary"}},
+	} {
+		size := test.size
+		t.Run(fmt.Sprintf("%d bytes and %d fields", size, len(test.header)), func(t *testing.T) {
 			var before, after runtime.MemStats
 			c := New(&Options{MaxBytes: most})
-			rt := c.Transport(answering(size))
+			rt := c.Transport(baseFunc(func(req *http.Request) (*http.Response, error) {
+				res, err := answering(size)(req)
+				for _, name := range test.header { // values of their own, as from a connection
+					res.Header[strings.Clone(name)] = []string{strings.Repeat("x", 200), strings.Repeat("y", 200)}
+				}
+				return res, err
+			}))
 			runtime.GC()
 			runtime.ReadMemStats(&before)
 			for i := range max(200, 2*most/(size+512)) {
@@ -64,7 +80,7 @@ func TestMemoryIsBounded(t *testing.T) {
 // handed on.
 func TestAnswersUnderWayAreBounded(t *testing.T) {
 	c := New(&Options{MaxBytes: 40_000, MaxAnswer: 6_000, MaxStale: time.Hour})
-	rt := c.Transport(answering(4_000))
+	rt := c.Transport(answering(5_000))
 	var open []*http.Response
 	for i := range 10 {
 		res, err := rt.RoundTrip(httptest.NewRequest("GET", fmt.Sprintf("http://host.example/%d", i), nil))
@@ -78,7 +94,7 @@ func TestAnswersUnderWayAreBounded(t *testing.T) {
 	for i, res := range open {
 		n, err := io.Copy(io.Discard, res.Body)
 		require.NoError(t, err)
-		require.EqualValues(t, 3_999, n)
+		require.EqualValues(t, 4_999, n)
 		again, err := c.Fallback(httpbreaker.Result{Request: httptest.NewRequest("GET", fmt.Sprintf("http://host.example/%d", i), nil)})
 		require.NoError(t, err)
 		if again != nil {
@@ -112,6 +128,46 @@ func TestAnswerOfUnknownLengthIsCounted(t *testing.T) {
 	kept := c.find(&request{key: keyOf("", "", res.Request.URL)})
 	require.NotNil(t, kept)
 	assert.LessOrEqual(t, cap(kept.body), 500_000*9/8)
+}
+
+// Header and body together count, to the byte.
+func TestLargestAnswerThatIsKept(t *testing.T) {
+	const most = 2_000
+	kept := func(size int, declared bool) *answer {
+		c := New(&Options{MaxAnswer: most})
+		res, err := c.Transport(baseFunc(func(req *http.Request) (*http.Response, error) {
+			res, err := answering(size)(req)
+			if !declared {
+				res.ContentLength, res.TransferEncoding = -1, []string{"chunked"}
+			}
+			return res, err
+		})).RoundTrip(httptest.NewRequest("GET", "http://host.example/", nil))
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, res.Body)
+		require.NoError(t, err)
+		return c.find(&request{key: keyOf("", "", res.Request.URL)})
+	}
+	for _, declared := range []bool{true, false} {
+		largest := most - int(kept(0, declared).size())
+		a := kept(largest, declared)
+		require.NotNil(t, a)
+		assert.Len(t, a.body, largest)
+		assert.EqualValues(t, most, a.size())
+		assert.Nil(t, kept(largest+1, declared))
+	}
+}
+
+func TestAnswerThatCanNeverBeGivenIsNotKept(t *testing.T) {
+	c := New(nil)
+	res, err := c.Transport(baseFunc(func(req *http.Request) (*http.Response, error) {
+		res, err := answering(1)(req)
+		res.Header.Set("Cache-Control", "max-age=0, must-revalidate")
+		return res, err
+	})).RoundTrip(httptest.NewRequest("GET", "http://host.example/", nil))
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, res.Body)
+	require.NoError(t, err)
+	assert.Zero(t, c.answers.EstimatedSize())
 }
 
 // All variants of one URL together are an entry of the store.
