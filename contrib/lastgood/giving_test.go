@@ -1,6 +1,7 @@
 package lastgood_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -219,6 +220,29 @@ func TestOpenCircuitIsAnsweredWithoutAskingTheHost(t *testing.T) {
 	assert.Contains(t, got.res.Header.Get("Proxy-Status"), "circuit open")
 	_, err := r.breaker.RoundTrip(request(t, "GET", page+"/other"))
 	assert.ErrorIs(t, err, httpbreaker.ErrOpen)
+}
+
+// A caller whose deadline has passed can still read what is given.
+func TestAnswerAfterTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, &lastgood.Options{MaxStale: time.Hour})
+		r.fill(ok("good"), request(t, "GET", page))
+		r.answer = func(req *http.Request) (*http.Response, error) {
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		got := r.do(request(t, "GET", page).WithContext(ctx))
+		assert.Equal(t, "kept", got.from)
+		assert.Equal(t, "good", got.body)
+
+		client := &http.Client{Transport: r.breaker, Timeout: time.Second}
+		res, err := client.Get(page)
+		require.NoError(t, err)
+		assert.True(t, httpbreaker.IsFallback(res))
+		assert.Equal(t, "good", readAll(t, res))
+	})
 }
 
 func TestFallbackByHand(t *testing.T) {

@@ -156,3 +156,11 @@ func (r *rig) assertKept(want string, req *http.Request, msg ...any) {
 		assert.Equal(r.t, want, got.body, msg...)
 	}
 }
+
+func readAll(t testing.TB, res *http.Response) string {
+	t.Helper()
+	body, err := io.ReadAll(res.Body)
+	assert.NoError(t, err)
+	assert.NoError(t, res.Body.Close())
+	return string(body)
+}
