@@ -49,7 +49,7 @@ func newRig(t *testing.T, opts *lastgood.Options) *rig {
 			return res, err
 		})),
 		Fallback: r.cache.Fallback, FallbackOnFailure: true,
-		Breakers: breaker.NewSet(breaker.Options{Config: breaker.Config{FailureRate: -1, ConsecutiveFailures: 1 << 30}}),
+		Breakers: breaker.NewSet(breaker.Options{Config: breaker.Config{FailureRate: -1, ShedRate: -1, ConsecutiveFailures: 1 << 30, IndependentFailures: -1, HangAfter: -1}}),
 	})
 	t.Cleanup(func() {
 		assert.Equal(t, r.opened, r.closed, "the bodies that the host has sent and those that were closed")
