@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -143,7 +145,7 @@ func TestLargestAnswerThatIsKept(t *testing.T) {
 			return res, err
 		})).RoundTrip(httptest.NewRequest("GET", "http://host.example/", nil))
 		require.NoError(t, err)
-		_, err = io.Copy(io.Discard, res.Body)
+		_, err = io.Copy(io.Discard, iotest.OneByteReader(res.Body))
 		require.NoError(t, err)
 		return c.find(&request{key: keyOf("", "", res.Request.URL)})
 	}
@@ -158,16 +160,18 @@ func TestLargestAnswerThatIsKept(t *testing.T) {
 }
 
 func TestAnswerThatCanNeverBeGivenIsNotKept(t *testing.T) {
-	c := New(nil)
-	res, err := c.Transport(baseFunc(func(req *http.Request) (*http.Response, error) {
-		res, err := answering(1)(req)
-		res.Header.Set("Cache-Control", "max-age=0, must-revalidate")
-		return res, err
-	})).RoundTrip(httptest.NewRequest("GET", "http://host.example/", nil))
-	require.NoError(t, err)
-	_, err = io.Copy(io.Discard, res.Body)
-	require.NoError(t, err)
-	assert.Zero(t, c.answers.EstimatedSize())
+	synctest.Test(t, func(t *testing.T) { // no time passes
+		c := New(nil)
+		res, err := c.Transport(baseFunc(func(req *http.Request) (*http.Response, error) {
+			res, err := answering(1)(req)
+			res.Header.Set("Cache-Control", "max-age=0, must-revalidate")
+			return res, err
+		})).RoundTrip(httptest.NewRequest("GET", "http://host.example/", nil))
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, res.Body)
+		require.NoError(t, err)
+		assert.Zero(t, c.answers.EstimatedSize())
+	})
 }
 
 // All variants of one URL together are an entry of the store.
