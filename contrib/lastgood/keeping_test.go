@@ -177,6 +177,7 @@ func TestWhatEndsAnAnswer(t *testing.T) {
 		{status: 301, ends: true},
 		{status: 302, ends: true},
 		{status: 304, asks: `If-None-Match: "1"`},
+		{status: 399, ends: true},
 		{status: 400},
 		{status: 401, ends: true},
 		{status: 401, asks: "X-Api-Key: guess"},

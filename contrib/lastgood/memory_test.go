@@ -139,6 +139,7 @@ func TestLargestAnswerThatIsKept(t *testing.T) {
 		c := New(&Options{MaxAnswer: most})
 		res, err := c.Transport(baseFunc(func(req *http.Request) (*http.Response, error) {
 			res, err := answering(size)(req)
+			res.Body = io.NopCloser(iotest.DataErrReader(res.Body)) // its end comes with its last byte
 			if !declared {
 				res.ContentLength, res.TransferEncoding = -1, []string{"chunked"}
 			}
@@ -201,6 +202,7 @@ func TestBadOptions(t *testing.T) {
 	} {
 		assert.PanicsWithValue(t, want, func() { New(&opts) })
 	}
+	assert.NotPanics(t, func() { New(&Options{MaxBytes: 100, MaxAnswer: 25}) })
 	opts := Options{MaxBytes: 1000}
 	c := New(&opts)
 	assert.EqualValues(t, 250, c.opts.MaxAnswer)

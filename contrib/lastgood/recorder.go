@@ -39,7 +39,7 @@ func (t *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	switch {
 	case !isSafe(req.Method):
-		if res.StatusCode >= 200 && res.StatusCode <= 399 {
+		if isGood(res.StatusCode) {
 			c.written(req, res, user)
 		}
 	case r == nil || req.Method == http.MethodHead:
@@ -92,8 +92,11 @@ func isOutdated(status int) bool {
 		http.StatusUnavailableForLegalReasons:
 		return true
 	}
-	return status >= 200 && status <= 399
+	return isGood(status)
 }
+
+// isGood reports whether a status is no error (RFC 9110 section 15).
+func isGood(status int) bool { return status >= 200 && status <= 399 }
 
 // written forgets what a write has changed: what is kept of its URL and of those that its response
 // names on the same origin, for its user and for nobody in particular (RFC 9111 section 4.4).

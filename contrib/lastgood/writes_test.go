@@ -26,6 +26,8 @@ func TestWrites(t *testing.T) {
 		{method: "PATCH", url: item, status: 302, ends: true},
 		{method: "DELETE", url: item, status: 202, ends: true},
 		{method: "FROB", url: item, status: 200, ends: true},
+		{method: "POST", url: item, status: 399, ends: true},
+		{method: "POST", url: item, status: 101},
 		{method: "OPTIONS", url: item, status: 200},
 		{method: "TRACE", url: item, status: 200},
 		{method: "HEAD", url: item, status: 404},
