@@ -31,6 +31,8 @@ func TestWhatIsKept(t *testing.T) {
 		{name: "no-transform", section: "5.2.2.6", says: []string{"Cache-Control: no-transform"}, kept: true},
 		{name: "an extension", section: "5.2.3", says: []string{`Cache-Control: max-age=60, community="UCI, no-store"`}, kept: true},
 
+		{name: "an extension of all that a name can be made of", section: "RFC 9110 5.6.2", says: []string{"Cache-Control: azAZ09!#$%&'*+-.^_`|~=1"}, kept: true},
+
 		{name: "no-store", section: "5.2.2.5", says: []string{"Cache-Control: no-store"}},
 		{name: "no-store in capitals", section: "5.2", says: []string{"Cache-Control: NO-STORE"}},
 		{name: "no-store in a second line", section: "5.2", says: []string{"Cache-Control: max-age=60", "Cache-Control: no-store"}},
