@@ -9,11 +9,13 @@ require (
 	github.com/failsafe-go/failsafe-go v0.9.8
 	github.com/go-kratos/aegis v0.2.0
 	github.com/mercari/go-circuitbreaker v0.0.2
+	github.com/redis/go-redis/v9 v9.22.0
 	github.com/rubyist/circuitbreaker v2.2.1+incompatible
-	github.com/seed-0b728cf8/httpbreaker v0.0.0-00010101000000-000000000000
+	github.com/seed-0b728cf8/httpbreaker v0.0.0
 	github.com/seed-0b728cf8/httpbreaker/contrib/breakerredis v0.0.0
 	github.com/sony/gobreaker/v2 v2.4.0
 	github.com/streadway/handy v0.0.0-20200128134331-0f66f006fb2e
+	github.com/stretchr/testify v1.12.1
 	github.com/zeromicro/go-zero v1.10.3
 	gonum.org/v1/plot v0.17.0
 	resty.dev/v3 v3.0.0-rc.4
@@ -40,10 +42,11 @@ require (
 	github.com/peterbourgon/g2s v0.0.0-20170223122336-d4e7ad98afea // indirect
 	github.com/smartystreets/goconvey v1.8.1 // indirect
 	github.com/spaolacci/murmur3 v1.1.0 // indirect
-	github.com/stretchr/objx v0.5.3 // indirect
 	go.opentelemetry.io/otel v1.40.0 // indirect
 	go.opentelemetry.io/otel/trace v1.40.0 // indirect
+	go.uber.org/atomic v1.11.0 // indirect
 	go.uber.org/automaxprocs v1.6.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/image v0.30.0 // indirect
 	golang.org/x/net v0.50.0 // indirect
 	golang.org/x/sys v0.41.0 // indirect

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -24,41 +23,42 @@ func local() *Policy {
 	return &Policy{Name: "local", start: func(*World) func() { return func() {} }}
 }
 
-// oneOpensAll stands for the family of designs in which the state is shared: a
-// process whose rules open the circuit writes that to a store, which all read
-// once a second.
+// oneOpensAll stands for the family of designs in which the state is shared: the
+// process whose rules open the circuit, or whose probe closes it, writes that to a
+// store, and all others look there once a second and follow.
 func oneOpensAll() *Policy {
 	return &Policy{Name: "one opens all", start: func(w *World) func() {
-		ctx, cancel := context.WithCancel(context.Background())
-		var until time.Time
+		var shared struct {
+			change int // how many there were
+			until  time.Time
+		}
 		for _, set := range w.sets {
+			b, seen := set.Get(key), 0
 			set.Watch(breaker.Hooks{StateChanged: func(t breaker.Transition) {
-				if t.To == breaker.Open && t.Origin != breaker.ByOperator && t.Until.After(until) {
-					until = t.Until
-				}
-				if t.To == breaker.Closed {
-					until = time.Time{}
+				switch {
+				case t.Origin == breaker.ByOperator: // it follows another
+				case t.To == breaker.Open:
+					shared.change, shared.until = shared.change+1, t.Until
+					seen = shared.change
+				case t.To == breaker.Closed, t.Share > 0 && t.Origin == breaker.ByProbe:
+					shared.change, shared.until = shared.change+1, time.Time{}
+					seen = shared.change
 				}
 			}})
-			at := time.Duration(w.rng.Float64() * float64(time.Second))
-			w.poll(at, set, &until)
+			w.every(time.Duration(w.rng.Float64()*float64(time.Second)), time.Second, func() {
+				left := time.Until(shared.until)
+				switch {
+				case seen == shared.change:
+				case left > 0:
+					b.Trip(left, "another process has opened it")
+				case b.State() == breaker.Open:
+					b.Reset("another process has closed it")
+				}
+				seen = shared.change
+			})
 		}
-		_ = ctx
-		return cancel
+		return func() {}
 	}}
-}
-
-func (w *World) poll(at time.Duration, set *breaker.Set, until *time.Time) {
-	if at >= w.finish {
-		return
-	}
-	w.at(at, func() {
-		b := set.Get(key)
-		if left := time.Until(*until); left > 0 && b.State() == breaker.Closed {
-			b.Trip(left, "another process has opened it")
-		}
-		w.poll(w.now+time.Second, set, until)
-	})
 }
 
 // linkFaults are the faults of one process's way to the store.
@@ -99,12 +99,13 @@ func shared(opts fleet.Options) *Policy {
 			set.Get(key)
 		}
 		last := 0
-		w.each(time.Second, func() {
+		w.every(time.Second, time.Second, func() {
 			n := store.Counts().Reports
 			w.out.Store.Peak = max(w.out.Store.Peak, n-last)
 			last = n
 		})
 		w.at(w.start-time.Millisecond, func() { w.out.Store.Well = store.Counts().Reports })
+		w.at(w.end, func() { w.out.Store.Fault = store.Counts().Reports - w.out.Store.Well })
 		return func() {
 			c := store.Counts()
 			s := &w.out.Store
@@ -116,13 +117,9 @@ func shared(opts fleet.Options) *Policy {
 	}}
 }
 
-// each does something at regular times.
-func (w *World) each(every time.Duration, what func()) {
-	var again func(at time.Duration)
-	again = func(at time.Duration) {
-		if at < w.finish {
-			w.at(at, func() { what(); again(at + every) })
-		}
+// every does something at regular times, from first on.
+func (w *World) every(first, then time.Duration, what func()) {
+	if first < w.finish {
+		w.at(first, func() { what(); w.every(first+then, then, what) })
 	}
-	again(every)
 }

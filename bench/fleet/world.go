@@ -77,6 +77,7 @@ const binLength = 100 * time.Millisecond
 type World struct {
 	*Story
 	seed     uint64
+	began    time.Time
 	rng      *rand.Rand
 	now      time.Duration
 	start    time.Duration // of the fault
@@ -91,6 +92,8 @@ type World struct {
 
 // Run is what came of it.
 type Run struct {
+	Start    time.Duration // of the fault
+	Fault    time.Duration
 	Bins     []Bin
 	Wasted   int     // calls sent during the fault that failed
 	T95      float64 // seconds until 95 % of the processes reject
@@ -107,7 +110,8 @@ type storeRun struct {
 	Reports, Peak int // scripts in all, and in the busiest second
 	Looks, Polls  int
 	Events        int
-	Well          int // scripts while nothing is wrong
+	Well          int // scripts before the fault
+	Fault         int // scripts during the fault
 }
 
 type event struct {
@@ -134,8 +138,8 @@ const key = "host.example"
 // story with one seed meet the same calls.
 func runStory(t *testing.T, s *Story, p *Policy, seed uint64) (out *Run) {
 	synctest.Test(t, func(*testing.T) {
-		w := &World{Story: s, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), out: &Run{}}
-		w.start = s.Before + time.Duration(w.rng.Float64()*float64(time.Second))
+		w := &World{Story: s, seed: seed, began: time.Now(), rng: rand.New(rand.NewPCG(seed, 1)), out: &Run{Start: s.Before, Fault: s.Fault}}
+		w.start = s.Before
 		w.end = w.start + s.Fault
 		w.finish = w.end + s.After
 		w.out.Bins = make([]Bin, w.finish/binLength+1)
