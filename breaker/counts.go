@@ -161,7 +161,7 @@ func (b *Breaker) count(now int64) (c Counts, failedIn int) {
 	c.ConsecutiveFailures = h.run.length
 	if h.overdue != nil {
 		c.Overdue = h.overdue.waiting(b, now)
-		c.ConsecutiveFailures += h.overdue.inRun(b, c.Overdue)
+		c.ConsecutiveFailures += h.overdue.inRun(b, now)
 	}
 	return c, failedIn
 }

@@ -395,6 +395,10 @@ func TestCallsSayWhatTheyWere(t *testing.T) {
 			{Key: "peer", Outcome: breaker.Ignored, Duration: time.Second, Slow: true, Late: true},
 			{Key: "peer", Outcome: breaker.Success, Duration: 10 * time.Millisecond, Probe: true},
 		}
+		at := time.Now()
+		for i, ago := range []time.Duration{13010, 12010, 12010, 12010, 13010, 2010} {
+			want[i].Began = at.Add(-ago * time.Millisecond)
+		}
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("\n got %+v\nwant %+v", got, want)
 		}

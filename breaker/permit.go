@@ -153,14 +153,21 @@ func (b *Breaker) freePlace(p *Permit) {
 	}
 }
 
-// Elapsed returns the time since Allow, up to Answered if that was called. It
-// is zero where no rule and no hook needed the clock, and once the call has
+// Elapsed returns the time since Allow, or since Sent, up to Answered if that was
+// called. It is zero while the call is being sent, where no rule and no hook needed the clock, and once the call has
 // ended.
 func (p *Permit) Elapsed() time.Duration {
 	if p.b == nil || p.tag&permitTimed == 0 {
 		return 0
 	}
-	return time.Duration(p.took(p.b.shared.now()))
+	now := p.b.shared.now()
+	if p.more != nil && p.more.sending != nil {
+		if at := p.more.sending.state.Load(); at > 0 {
+			return time.Duration(now - at)
+		}
+		return 0
+	}
+	return time.Duration(p.took(now))
 }
 
 // Probe reports whether the call was let through to test a half-open circuit.
@@ -181,6 +188,7 @@ func (p Permit) took(now int64) int64 {
 // safe for use by another goroutine than its Permit's.
 type Sending struct {
 	b     *Breaker
+	tag   uint64
 	state atomic.Int64 // 0: sending; when it was sent; or sendingEnded
 }
 
@@ -191,9 +199,8 @@ const sendingEnded = -1
 // Snapshot.InFlight meanwhile. A call that ends or is answered before was not slow.
 // It allocates.
 func (p *Permit) Sending() *Sending {
-	b := p.b
-	s := &Sending{b: b}
-	if b == nil || p.tag&permitAnswered != 0 || p.more != nil && p.more.sending != nil {
+	s := &Sending{b: p.b, tag: p.tag}
+	if p.b == nil || p.tag&permitAnswered != 0 || p.more != nil && p.more.sending != nil {
 		s.state.Store(sendingEnded)
 		return s
 	}
@@ -201,23 +208,28 @@ func (p *Permit) Sending() *Sending {
 		p.more = new(more)
 	}
 	p.more.sending = s
-	b.admitted.Add(^uint64(0))
+	s.wait(-1)
 	return s
+}
+
+// wait adds the call to those that were admitted, or takes it out for a while. Where its
+// generation has passed, those of the present one stay as they are.
+func (s *Sending) wait(n int64) {
+	b := s.b
+	b.lock()
+	defer b.unlock()
+	b.admitted.Add(uint64(n))
+	if generationOf(b.generation()^s.tag) != 0 {
+		b.remember().lateEnds -= uint64(n)
+	}
 }
 
 // Sent says that the call is sent, and begins its time. Only the first call has an
 // effect, and none after the Permit was answered or has ended.
 func (s *Sending) Sent() {
-	if s.state.CompareAndSwap(0, max(1, s.now())) {
-		s.b.admitted.Add(1)
+	if s.b != nil && s.state.CompareAndSwap(0, s.b.shared.now()) {
+		s.wait(1)
 	}
-}
-
-func (s *Sending) now() int64 {
-	if s.b == nil {
-		return 0
-	}
-	return s.b.shared.now()
 }
 
 // sent ends the time of sending.
@@ -229,21 +241,16 @@ func (p *Permit) sent() {
 	p.more.sending = nil
 	at := s.state.Swap(sendingEnded)
 	if at == 0 {
-		p.b.admitted.Add(1)
-		at = s.now()
+		s.wait(1)
+		at = p.b.shared.now()
 	}
-	p.freeIfPlaced()
-	p.start = at
-	p.tag |= permitTimed
-}
-
-// freeIfPlaced gives a place back before the call's start is moved.
-func (p *Permit) freeIfPlaced() {
-	if p.tag&permitPlace != 0 {
+	if p.tag&permitPlace != 0 { // which is found by when the call began
 		p.b.lock()
 		p.b.freePlace(p)
 		p.b.unlock()
 	}
+	p.start = at
+	p.tag |= permitTimed
 }
 
 // verdict is how a call has ended.

@@ -205,38 +205,36 @@ const overdueSteps = 16
 type overdueCalls struct {
 	slow  int64
 	next  int64 // when the present step ends
-	base  tally
 	steps [overdueSteps + 2]struct {
 		end      int64
 		admitted uint64
 	}
 	n        int
-	good     uint64 // successes by the last look
-	before   int    // calls that were overdue when the last success was noticed
-	runBegan int64  // when the first call that became overdue after that began, about; 0: none did
+	base     tally // when the count began
+	success  tally // when the last success was noticed: the run has only calls that came after that
+	runBegan int64 // when the first of those that are overdue began, about; 0: none is
 }
 
 func newOverdueCalls(slow time.Duration, b *Breaker, now int64) *overdueCalls {
 	t := b.tally()
-	return &overdueCalls{slow: int64(slow), next: now, base: t, good: t.good}
+	return &overdueCalls{slow: int64(slow), next: now, base: t, success: t}
 }
 
 // look notes the step that has ended and what has succeeded since the last look.
 func (o *overdueCalls) look(b *Breaker, now int64) {
+	seen := b.tally()
 	step := max(1, o.slow/overdueSteps)
 	if now >= o.next || o.next-now > step {
-		end := min(o.next, now)
-		o.steps[o.n%len(o.steps)].end, o.steps[o.n%len(o.steps)].admitted = end, b.tally().admitted
+		s := &o.steps[o.n%len(o.steps)]
+		s.end, s.admitted = min(o.next, now), seen.admitted
 		o.n++
 		o.next = after(now, time.Duration(step))
 	}
-	waiting := o.waiting(b, now)
-	if good := b.tally().good; good != o.good {
-		o.good, o.before = good, waiting
+	if seen.good != o.success.good {
+		o.success = seen
 	}
-	o.before = min(o.before, waiting)
 	switch {
-	case waiting == o.before:
+	case o.inRun(b, now) == 0:
 		o.runBegan = 0
 	case o.runBegan == 0:
 		o.runBegan = now - o.slow
@@ -245,8 +243,21 @@ func (o *overdueCalls) look(b *Breaker, now int64) {
 
 // waiting is a lower bound of the calls that have waited for SlowCall or longer. It
 // changes nothing.
-func (o *overdueCalls) waiting(b *Breaker, now int64) int {
-	seen, admitted := b.tally(), o.base.admitted
+func (o *overdueCalls) waiting(b *Breaker, now int64) int { return o.since(o.base, b.tally(), now) }
+
+// inRun is the same for those that were admitted since the last success.
+func (o *overdueCalls) inRun(b *Breaker, now int64) int {
+	seen := b.tally()
+	if seen.good != o.success.good {
+		return 0
+	}
+	return o.since(o.success, seen, now)
+}
+
+// since is a lower bound of the calls admitted since the first tally that have waited for
+// SlowCall or longer by the second, which is of now.
+func (o *overdueCalls) since(first, seen tally, now int64) int {
+	admitted := first.admitted
 	if o.next <= now-o.slow {
 		admitted = seen.admitted // no call has come since
 	} else {
@@ -257,13 +268,5 @@ func (o *overdueCalls) waiting(b *Breaker, now int64) int {
 			}
 		}
 	}
-	return max(0, int(int64(admitted-o.base.admitted)-int64(seen.ended-o.base.ended)))
-}
-
-// inRun is how many of the calls that are overdue belong to the run of failures.
-func (o *overdueCalls) inRun(b *Breaker, waiting int) int {
-	if b.tally().good != o.good {
-		return 0
-	}
-	return max(0, waiting-o.before)
+	return max(0, int(int64(admitted-first.admitted)-int64(seen.ended-first.ended)))
 }
