@@ -1,0 +1,196 @@
+package breaker_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+)
+
+// A call whose answer has begun counts as good until it ends: a stream that delivers is
+// no failure, for as long as it does.
+
+// streams makes calls at a steady rate that are answered after 50 ms and then never end,
+// except that one in failEvery fails at once; it returns those that are open.
+func (r rig) streams(perSecond, calls, failEvery int) (open []*breaker.Permit) {
+	r.Helper()
+	for n := range calls {
+		if p, err := r.b.Allow(r.Context()); err == nil {
+			if n%failEvery == failEvery-1 {
+				p.Done(breaker.Failure)
+			} else {
+				open = append(open, &p)
+				time.AfterFunc(50*time.Millisecond, p.Answered)
+			}
+		}
+		time.Sleep(time.Second / time.Duration(perSecond))
+	}
+	time.Sleep(time.Second)
+	return open
+}
+
+// Nineteen in twenty calls are streams that are being read, and one fails: that is 5 % of
+// failures and not all of them, by whatever rule.
+func TestEndlessStreamsCountAsGood(t *testing.T) {
+	for name, cfg := range map[string]breaker.Config{
+		"default":      {},
+		"failure rate": {FailureRate: 0.2},
+		"slow calls":   {SlowCall: time.Second},
+		"last calls":   {WindowCalls: 100, FailureRate: 0.2},
+		"run":          with(runRule, func(c *breaker.Config) { c.ConsecutiveFailures = 5 }),
+		"count of last and run": with(plain, func(c *breaker.Config) {
+			c.WindowCalls, c.ShedRate, c.ConsecutiveFailures, c.ConsecutiveSpan = 50, 0.5, 5, time.Second
+		}),
+	} {
+		for _, perSecond := range []int{5, 100} {
+			inBubble(t, cfg, func(r rig) {
+				open := r.streams(perSecond, 1000, 20)
+				s := r.b.Snapshot()
+				if len(*r.seen) > 0 || s.Answered != 950 || s.Counts.Answered != 950 || s.InFlight != 0 || s.Totals.Successes != 0 || s.Counts.FailureRate() > 0.06 {
+					r.Fatalf("%s, %d a second: %+v; %+v", name, perSecond, *r.seen, s)
+				}
+				for range 60 { // and while they are read
+					time.Sleep(time.Second)
+					r.succeed(1)
+				}
+				doneAll(open, breaker.Success)
+				if s := r.b.Snapshot(); len(*r.seen) > 0 || s.Answered != 0 || s.Totals.Successes != 1010 {
+					r.Errorf("%s, %d a second, ended well: %+v; %+v", name, perSecond, *r.seen, s)
+				}
+			})
+		}
+	}
+}
+
+// Bodies that are never closed are seen, ten thousand of them, and blind nobody: when the
+// host goes down it is noticed.
+func TestLeakedBodiesBlindNobody(t *testing.T) {
+	inBubble(t, breaker.Config{}, func(r rig) {
+		for range 10_000 {
+			r.admit().Answered()
+			time.Sleep(time.Millisecond)
+		}
+		if s := r.b.Snapshot(); s.Answered != 10_000 || s.InFlight != 0 || s.State != breaker.Closed {
+			r.Errorf("%+v", s)
+		}
+		down := r.now()
+		for r.b.State() == breaker.Closed && r.now() < down+10*time.Second {
+			r.fail(1)
+			time.Sleep(20 * time.Millisecond)
+		}
+		if r.b.State() != breaker.Open || r.now() > down+1500*time.Millisecond {
+			r.Errorf("%v, %v after the host went down", r.b.State(), r.now()-down)
+		}
+	})
+}
+
+// Streams that break are failures: a host that begins to answer and never ends well is
+// cut off.
+func TestStreamsThatBreakOpen(t *testing.T) {
+	for name, cfg := range map[string]breaker.Config{"default": {}, "failure rate": {FailureRate: 0.5}, "run": runRule} {
+		for _, perSecond := range []int{2, 50} {
+			inBubble(t, cfg, func(r rig) {
+				r.drive(perSecond, 20*time.Second, healthy)
+				for r.now() < 60*time.Second {
+					if p, err := r.b.Allow(r.Context()); err == nil {
+						time.AfterFunc(20*time.Millisecond, p.Answered)
+						time.AfterFunc(500*time.Millisecond, func() { p.Done(breaker.Failure) })
+					}
+					time.Sleep(time.Second / time.Duration(perSecond))
+				}
+				if got := r.b.Snapshot().Totals; got.Opened == 0 || got.Failures > 100 {
+					r.Errorf("%s, %d a second: %+v", name, perSecond, got)
+				}
+			})
+		}
+	}
+}
+
+// Streams that end one way or another change the rate when they end, once.
+func TestAnsweredCallCountsOnce(t *testing.T) {
+	for outcome, want := range map[breaker.Outcome]breaker.Counts{
+		breaker.Success: {Calls: 1},
+		breaker.Failure: {Calls: 1, Failures: 1, ConsecutiveFailures: 1},
+		breaker.Ignored: {},
+	} {
+		inBubble(t, with(plain, func(c *breaker.Config) { c.Failures = 10 }), func(r rig) {
+			p := r.admit()
+			p.Answered()
+			p.Answered()
+			if s := r.b.Snapshot(); s.Counts != (breaker.Counts{Answered: 1}) || s.Answered != 1 || s.Counts.FailureRate() != 0 {
+				r.Errorf("%+v", s)
+			}
+			p.Done(outcome)
+			p.Done(outcome)
+			p.Answered()
+			if s := r.b.Snapshot(); s.Counts != want || s.Answered != 0 {
+				r.Errorf("%v: %+v, want %+v", outcome, s, want)
+			}
+		})
+	}
+}
+
+// The rate that is shown is the rate that is judged: answered calls are in it.
+func TestAnsweredCallsAreInTheFailureRate(t *testing.T) {
+	for answered, want := range map[int]breaker.State{9: breaker.Open, 11: breaker.Closed} {
+		inBubble(t, with(plain, func(c *breaker.Config) { c.FailureRate, c.MinCalls = 0.5, 10 }), func(r rig) {
+			for range answered {
+				r.admit().Answered()
+			}
+			r.fail(5)
+			time.Sleep(2 * time.Second)
+			r.fail(5)
+			r.want(want)
+		})
+	}
+}
+
+// An answer in a run of failures interrupts it until it fails itself.
+func TestAnsweredCallInterruptsARun(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		r.fail(1)
+		streams := []*breaker.Permit{r.admit(), r.admit(), r.admit()}
+		for _, p := range streams {
+			p.Answered()
+		}
+		r.fail(2) // three in a row have failed, and three were answered
+		r.want(breaker.Closed)
+		doneAll(streams[:2], breaker.Failure)
+		r.want(breaker.Open) // five, and one was answered
+	})
+}
+
+// Endless streams beside failures by chance are as little an outage as calls that
+// succeed beside them.
+func TestStreamsBesideFailuresByChanceDoNotOpen(t *testing.T) {
+	for name, good := range map[string]func(*breaker.Permit){
+		"streams": func(p *breaker.Permit) { p.Answered() },
+		"calls":   func(p *breaker.Permit) { p.Done(breaker.Success) },
+	} {
+		for _, failing := range []int{5, 10, 20, 30} {
+			opened := 0
+			for seed := range uint64(100) {
+				inBubble(t, breaker.Config{}, func(r rig) {
+					random := rand.New(rand.NewPCG(seed, 14))
+					for range 1000 {
+						p, err := r.b.Allow(r.Context())
+						if err != nil {
+							break
+						}
+						time.Sleep(100 * time.Millisecond)
+						if random.IntN(100) < failing {
+							p.Done(breaker.Failure)
+						} else {
+							good(&p)
+						}
+					}
+					opened += int(r.b.Snapshot().Totals.Opened)
+				})
+			}
+			if opened > 1 {
+				t.Errorf("%s, %d %% fail: opened in %d of 100 runs of 100s", name, failing, opened)
+			}
+		}
+	}
+}
