@@ -194,3 +194,35 @@ func TestStreamsBesideFailuresByChanceDoNotOpen(t *testing.T) {
 		}
 	}
 }
+
+// A probe whose answer has begun and goes on is good once its time is over; how its body
+// ends is late then. One that breaks off before has failed.
+func TestProbeThatIsAnsweredAndGoesOn(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		r.fail(3)
+		time.Sleep(10 * time.Second)
+		probe := r.admit()
+		time.Sleep(time.Second)
+		probe.Answered()
+		r.reject()
+		time.Sleep(9*time.Second - 1)
+		r.reject()
+		r.want(breaker.HalfOpen)
+		time.Sleep(1 * time.Nanosecond)
+		r.succeed(1)
+		r.want(breaker.Closed)
+		probe.Done(breaker.Failure)
+		if s := r.b.Snapshot(); s.State != breaker.Closed || s.Totals.Late != 1 || s.Answered != 0 || s.Counts.Failures != 0 {
+			r.Errorf("%+v", s)
+		}
+	})
+	inBubble(t, runRule, func(r rig) {
+		r.fail(3)
+		time.Sleep(10 * time.Second)
+		probe := r.admit()
+		probe.Answered()
+		time.Sleep(time.Second)
+		probe.Done(breaker.Failure)
+		r.wantOpenFor(20 * time.Second)
+	})
+}

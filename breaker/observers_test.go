@@ -372,6 +372,7 @@ func TestHooksHearTheCallsContext(t *testing.T) {
 func TestCallsSayWhatTheyWere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []breaker.Call
+		start := time.Now()
 		cfg := with(runRule, func(c *breaker.Config) { c.SlowCall = time.Second; c.SlowRate = -1 })
 		b := breaker.New("peer", cfg, breaker.Hooks{Done: func(_ context.Context, c breaker.Call) { got = append(got, c) }})
 		r := rig{T: t, b: b}
@@ -387,13 +388,17 @@ func TestCallsSayWhatTheyWere(t *testing.T) {
 		p.Answered()
 		time.Sleep(2 * time.Second)
 		p.Done(breaker.Success)
+		at := func(d time.Duration) time.Time { return start.Add(d) }
 		want := []breaker.Call{
-			{Key: "peer", Outcome: breaker.Success, Duration: time.Second, Slow: true},
-			{Key: "peer", Outcome: breaker.Failure},
-			{Key: "peer", Outcome: breaker.Failure},
-			{Key: "peer", Outcome: breaker.Failure},
-			{Key: "peer", Outcome: breaker.Ignored, Duration: time.Second, Slow: true, Late: true},
-			{Key: "peer", Outcome: breaker.Success, Duration: 10 * time.Millisecond, Probe: true},
+			{Key: "peer", Outcome: breaker.Success, Began: at(0), Duration: time.Second, Slow: true},
+			{Key: "peer", Outcome: breaker.Failure, Began: at(time.Second)},
+			{Key: "peer", Outcome: breaker.Failure, Began: at(time.Second)},
+			{Key: "peer", Outcome: breaker.Failure, Began: at(time.Second)},
+			{Key: "peer", Outcome: breaker.Ignored, Began: at(0), Duration: time.Second, Slow: true, Late: true},
+			{Key: "peer", Outcome: breaker.Success, Began: at(11 * time.Second), Duration: 10 * time.Millisecond, Probe: true},
+		}
+		for i := range got {
+			got[i].Began = got[i].Began.Round(0) // as printed
 		}
 		at := time.Now()
 		for i, ago := range []time.Duration{13010, 12010, 12010, 12010, 13010, 2010} {
