@@ -83,7 +83,7 @@ var Measures = []Measure{
 		About:  "Requests answered well during the fault, as a share of those that could have been, had every call been sent.",
 		of:     func(r *Run) float64 { return share(r.Answered, r.Possible) },
 		Higher: true, text: percent,
-		Note: "% of achievable",
+		Note: "% goodput",
 	},
 	{
 		ID: "recover", Title: "recovery (p95)",
