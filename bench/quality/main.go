@@ -59,34 +59,22 @@ type options struct {
 // partial runs print their figures and write no page.
 func (o options) partial() bool { return o.only+o.policies+o.config != "" }
 
+// stories are those that are named, in order.
 func (o options) stories() ([]*sim.Scenario, error) {
+	all := sim.Scenarios()
 	if o.only == "" {
-		return sim.Scenarios(), nil
+		return all, nil
 	}
-	var some []*sim.Scenario
-	unused := map[string]bool{}
-	for pattern := range strings.SplitSeq(o.only, ",") {
-		unused[pattern] = true
-	}
-	for _, s := range sim.Scenarios() {
-		wanted := false
-		for pattern := range strings.SplitSeq(o.only, ",") {
-			if ok, err := path.Match(pattern, s.ID); err != nil {
-				return nil, fmt.Errorf("-only %s: %w", pattern, err)
-			} else if ok {
-				wanted, unused[pattern] = true, false
-			}
-		}
-		if wanted {
-			some = append(some, s)
-		}
-	}
-	for pattern, is := range unused {
-		if is {
+	is := func(s *sim.Scenario, pattern string) bool { ok, _ := path.Match(pattern, s.ID); return ok }
+	patterns := strings.Split(o.only, ",")
+	for _, pattern := range patterns {
+		if !slices.ContainsFunc(all, func(s *sim.Scenario) bool { return is(s, pattern) }) {
 			return nil, fmt.Errorf("-only: no story is %q", pattern)
 		}
 	}
-	return some, nil
+	return slices.DeleteFunc(all, func(s *sim.Scenario) bool {
+		return !slices.ContainsFunc(patterns, func(pattern string) bool { return is(s, pattern) })
+	}), nil
 }
 
 // results is where the page, its figures and plots lie.
@@ -159,7 +147,7 @@ func measure(t *testing.T, o options, config breaker.Config, stories []*sim.Scen
 	drawings := pictures{}
 	isDrawn := func(job sim.Job) bool {
 		s := job.Scenario
-		return !o.partial() && s.Plot != nil && job.Seed == seedDrawn(s, o.seeds) && slices.ContainsFunc(drawn(s), job.Policy.Is)
+		return !o.partial() && s.Plot != nil && job.Seed == seedDrawn(s, o.seeds) && slices.ContainsFunc(drawn(s), func(p *sim.Policy) bool { return p.Name() == job.Policy.Name() })
 	}
 	for _, s := range stories {
 		report.Figures[s.ID] = ByPolicy{}

@@ -49,9 +49,6 @@ func (p *Policy) Name() string {
 	return p.Library + ", " + p.Settings
 }
 
-// Is reports whether the two are the same settings of the same library.
-func (p *Policy) Is(other *Policy) bool { return p.Name() == other.Name() }
-
 // Change is a change of a circuit's state.
 type Change uint8
 
