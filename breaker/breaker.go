@@ -252,14 +252,13 @@ func (b *Breaker) decide(now int64) (Permit, *OpenError) {
 		return b.admit(now, flags), nil
 	}
 	if b.mode == Observe {
-		b.history.bypass.admitted++
-		return b.admit(now, permitBypass), rejection
+		b.history.bypass.inFlight++
+		return Permit{b: b, start: now, tag: b.generation() | permitBypass | permitSlow | permitTimed}, rejection
 	}
 	return Permit{}, rejection
 }
 
-// admit makes a permit. One that bypasses was rejected and is let through under
-// Observe: it counts nowhere except in the totals.
+// admit makes a permit.
 func (b *Breaker) admit(now int64, flags uint64) Permit {
 	if looks(b.bits.Load(), b.admitted.Add(1)) {
 		b.pace.mark(now)

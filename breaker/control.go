@@ -43,7 +43,7 @@ func (b *Breaker) snapshot() (s Snapshot, last error) {
 		InFlight:   max(0, b.waiting()),
 		Totals:     h.totals,
 	}
-	s.Answered = s.Counts.Answered
+	s.InFlight += h.bypass.inFlight
 	if o := h.outage; o != nil {
 		s.OutageSince, s.Fleet = b.shared.time(o.began), o.fleet
 		s.OutageOpened, s.OutageRejected = h.totals.Opened-o.openedBefore, b.rejections()-o.rejectedBefore
@@ -51,8 +51,14 @@ func (b *Breaker) snapshot() (s Snapshot, last error) {
 	if h.modeReason != "" && (b.mode >= ForceOpen || h.phase == nil) {
 		s.Reason, s.Origin = h.modeReason, ByOperator
 	}
-	_, unfolded, _ := b.sums()
-	s.Totals.Successes = b.succeeded(unfolded)
+	_, unfolded, open, _ := b.sums()
+	s.Answered = int(open) + h.bypass.answered
+	through := &h.bypass.totals
+	s.Totals.Successes = b.succeeded(unfolded) + through.Successes
+	s.Totals.Failures += through.Failures
+	s.Totals.Ignored += through.Ignored
+	s.Totals.Slow += through.Slow
+	s.Totals.Late += through.Late
 	s.Totals.Rejected = b.rejections()
 	s.Totals.OpenTime = h.openTime
 	if s.State == Open {

@@ -27,11 +27,12 @@ type history struct {
 	machineHistory
 }
 
-// bypassing counts the calls that were rejected, but let through under Observe: no
-// rule sees them.
+// bypassing counts the calls that were rejected, but let through under Observe. They are
+// in no word and no window: no rule sees them.
 type bypassing struct {
-	admitted, ended, good uint64 // ended: or answered
-	answered              int    // and not ended
+	inFlight int // neither answered nor ended
+	answered int // and not ended
+	totals   Totals
 }
 
 // run is the failures since the last success.
@@ -85,7 +86,7 @@ func (b *Breaker) remember() *history {
 }
 
 // fold takes the successes that were counted without the lock into the window.
-func (b *Breaker) fold() { b.window.newest.ok += uint32(b.takeSuccesses()) }
+func (b *Breaker) fold() { b.window.ok += uint32(b.takeSuccesses()) }
 
 // succeeded is the exact number of successes so far, unfolded being those that the
 // words still have.
@@ -99,7 +100,8 @@ func (b *Breaker) roll(now int64) {
 	b.fold()
 	r := b.rules.Load()
 	index := r.bucketAt(now)
-	b.window.advance(index)
+	_, _, _, answered := b.sums()
+	b.window.advance(index, answered)
 	b.setBucketEnd(r.begin(index + 1))
 }
 
@@ -118,19 +120,20 @@ func (b *Breaker) book(c Call, now int64) {
 	}
 	b.roll(now)
 	if c.Outcome == Failure {
-		b.window.newest.failed++
+		b.window.failed++
 	} else {
-		b.window.newest.ok++
+		b.window.ok++
 	}
 	if c.Slow {
-		b.window.newest.slow++
+		b.window.slow++
 	}
 }
 
 // forget clears what a generation has counted. The totals stay.
 func (b *Breaker) forget() {
 	h := b.remember()
-	b.window = timeWindow{index: b.window.index}
+	_, _, _, answered := b.sums()
+	b.window = timeWindow{index: b.window.index, answered: answered}
 	if h.calls != nil {
 		h.calls = newCallWindow(len(h.calls.calls))
 	}
@@ -140,24 +143,27 @@ func (b *Breaker) forget() {
 // count reckons what the rules are judged on now. It changes nothing.
 func (b *Breaker) count(now int64) (c Counts, failedIn int) {
 	h := b.past()
-	_, unfolded, answered := b.sums()
+	_, unfolded, open, answered := b.sums()
 	if h.calls != nil {
 		c = h.calls.Counts
+		c.Answered = int(open) // no times are known
 	} else {
 		index := b.rules.Load().bucketAt(now)
 		b.window.each(index, func(n int64, in bucket) {
 			c.Calls += int(in.ok) + int(in.failed)
 			c.Failures += int(in.failed)
 			c.Slow += int(in.slow)
+			c.Answered += int(in.answered)
 			if in.failed > 0 {
 				failedIn++
 			}
 		})
 		if b.window.index <= index && b.window.index > index-windowBuckets {
 			c.Calls += int(unfolded)
+			c.Answered += int(answered - b.window.answered)
 		}
+		c.Answered = min(c.Answered, int(open)) // the others are in Calls
 	}
-	c.Answered = max(0, int(answered)-h.bypass.answered)
 	c.ConsecutiveFailures = h.run.length
 	if h.overdue != nil {
 		c.Overdue = h.overdue.waiting(b, now)
@@ -172,7 +178,5 @@ func (b *Breaker) callRate(c Counts, now int64) float64 {
 		span := max(time.Duration(now-b.since), 100*time.Millisecond)
 		return float64(c.Calls) / span.Seconds()
 	}
-	h := b.past()
-	waiting := b.waiting() - int(h.bypass.admitted-h.bypass.ended)
-	return float64(c.Calls+max(0, waiting)) / b.window.span(b.rules.Load(), now).Seconds()
+	return float64(c.Calls+max(0, b.waiting())) / b.window.span(b.rules.Load(), now).Seconds()
 }

@@ -83,7 +83,7 @@ func (m *member) inUse() bool {
 	if m.set.marks.Load()&markUsed != 0 {
 		return true
 	}
-	admitted, unfolded, _ := m.sums()
+	admitted, unfolded, _, _ := m.sums()
 	return admitted != m.ended.Load()+unfolded
 }
 

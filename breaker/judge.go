@@ -140,7 +140,7 @@ const independentSpan = 100 * time.Millisecond
 // reasonOfRun returns why the present run of failures should open the circuit, or "".
 func (b *Breaker) reasonOfRun(c Counts, now int64) string {
 	r, h := b.rules.Load(), b.past()
-	if r.ConsecutiveFailures < 0 || c.ConsecutiveFailures < r.ConsecutiveFailures || h.run.answered >= c.ConsecutiveFailures {
+	if r.ConsecutiveFailures < 0 || c.ConsecutiveFailures < r.ConsecutiveFailures || 2*h.run.answered >= c.ConsecutiveFailures {
 		return ""
 	}
 	began := now
@@ -170,16 +170,28 @@ func (b *Breaker) reasonOfRun(c Counts, now int64) string {
 const minOthers = 10
 
 // chanceExplains reports whether a run as long as this one is to be expected now and
-// then at the failure rate of the calls before it.
+// then at the failure rate of the calls before it. Calls that are being answered well since
+// it began are good ones among its bad ones: it could have come in any order with them.
 func (b *Breaker) chanceExplains(c Counts) bool {
-	r := b.rules.Load()
-	run := min(b.past().run.length, c.Failures)
-	others := c.Calls + c.Answered - run
+	r, run := b.rules.Load(), b.past().run
+	length := min(run.length, c.Failures)
+	others := c.Calls + c.Answered - length
 	if r.Chance < 0 || others < minOthers {
 		return false
 	}
-	rate := float64(c.Failures-run) / float64(others)
-	return math.Pow(rate, float64(c.ConsecutiveFailures)) > r.Chance
+	rate := float64(c.Failures-length) / float64(others)
+	bad, good := float64(c.ConsecutiveFailures), float64(run.answered)
+	orders := logFactorial(bad+good) - logFactorial(bad) - logFactorial(good)
+	chance := orders + bad*math.Log(rate)
+	if good > 0 {
+		chance += good * math.Log1p(-rate)
+	}
+	return chance > math.Log(r.Chance)
+}
+
+func logFactorial(n float64) float64 {
+	v, _ := math.Lgamma(n + 1)
+	return v
 }
 
 // judgeWaiting opens the circuit, or sheds a share of the calls, if calls hang.

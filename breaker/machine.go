@@ -106,7 +106,7 @@ func (b *Breaker) move(to phase, at int64, origin Origin, reason string, anew bo
 
 // beginGeneration makes all calls in flight late.
 func (b *Breaker) beginGeneration() {
-	b.window.newest.ok += uint32(b.nextGeneration())
+	b.window.ok += uint32(b.nextGeneration())
 	h := b.remember()
 	h.hang, h.overdue = nil, nil
 	h.run = run{number: h.run.number}

@@ -400,10 +400,6 @@ func TestCallsSayWhatTheyWere(t *testing.T) {
 		for i := range got {
 			got[i].Began = got[i].Began.Round(0) // as printed
 		}
-		at := time.Now()
-		for i, ago := range []time.Duration{13010, 12010, 12010, 12010, 13010, 2010} {
-			want[i].Began = at.Add(-ago * time.Millisecond)
-		}
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("\n got %+v\nwant %+v", got, want)
 		}

@@ -83,7 +83,7 @@ func (p *Permit) succeed() bool {
 		return false // the lock counts it this time
 	}
 	if p.tag&permitAnswered != 0 {
-		w.answered.Add(-1)
+		w.answers.Add(^uint64(0))
 	}
 	p.b = nil
 	return true
@@ -122,17 +122,21 @@ func (p *Permit) Answered() {
 		p.start = took
 	}
 	p.tag |= permitAnswered
+	if p.tag&permitBypass != 0 {
+		b.lock()
+		b.history.bypass.inFlight--
+		b.history.bypass.answered++
+		b.unlock()
+		return
+	}
 	w := b.at(p.stripe())
-	w.answered.Add(1)
-	if bits := w.bits.Load(); p.tag&permitBypass == 0 && generationOf(bits^p.tag) == 0 && bits&countFast != 0 {
+	w.answers.Add(answeredOne)
+	if bits := w.bits.Load(); generationOf(bits^p.tag) == 0 && bits&countFast != 0 {
 		return
 	}
 	b.lock()
 	defer b.unlock()
 	switch h := b.remember(); {
-	case p.tag&permitBypass != 0:
-		h.bypass.ended++
-		h.bypass.answered++
 	case generationOf(b.generation()^p.tag) != 0:
 		h.lateEnds++
 		p.tag |= permitSlow
@@ -218,6 +222,10 @@ func (s *Sending) wait(n int64) {
 	b := s.b
 	b.lock()
 	defer b.unlock()
+	if s.tag&permitBypass != 0 {
+		b.history.bypass.inFlight += int(n)
+		return
+	}
 	b.admitted.Add(uint64(n))
 	if generationOf(b.generation()^s.tag) != 0 {
 		b.remember().lateEnds -= uint64(n)
@@ -301,51 +309,41 @@ func (b *Breaker) settle(p *Permit, v verdict, now int64) (c Call, askTrip bool)
 		Probe:    p.Probe(),
 		Late:     generationOf(p.tag^b.generation()) != 0,
 	}
+	answered := p.tag&permitAnswered != 0
+	if p.tag&permitBypass != 0 {
+		b.history.bypass.end(c, answered)
+		return c, false
+	}
 	b.pace.rest(now)
 	b.freePlace(p)
 	b.ended.Add(1)
-	answered, bypasses := p.tag&permitAnswered != 0, p.tag&permitBypass != 0
 	if answered {
-		b.at(p.stripe()).answered.Add(-1)
-	}
-	switch {
-	case bypasses && answered:
-		b.history.bypass.answered--
-	case bypasses:
-		b.history.bypass.ended++
-	case c.Late && !answered:
-		b.remember().lateEnds++
+		b.at(p.stripe()).answers.Add(^uint64(0))
 	}
 	if c.Late {
-		b.remember().totals.Late++
+		h := b.remember()
+		h.totals.Late++
+		if !answered {
+			h.lateEnds++
+		}
 		if v.outcome == Success {
 			b.disproved(*p, now)
 		}
 		return c, false
 	}
-	if c.Slow {
-		b.remember().totals.Slow++
-	}
-	counts := !bypasses && b.mode != Disabled && b.mode != ForceOpen
-	switch v.outcome {
-	case Success:
-		if bypasses {
-			b.history.bypass.good++
-		}
-		if counts && p.tag&permitTimed != 0 {
-			b.pace.took(took, now)
-		}
-	case Failure:
+	counts := b.mode != Disabled && b.mode != ForceOpen
+	if c.Slow || c.Outcome != Success {
 		h := b.remember()
-		h.totals.Failures++
-		if counts {
+		h.totals.add(c)
+		if c.Outcome == Failure && counts {
 			h.lastErr = v.err
 		}
-	default:
-		b.remember().totals.Ignored++
 	}
 	if !counts {
 		return c, false
+	}
+	if c.Outcome == Success && p.tag&permitTimed != 0 {
+		b.pace.took(took, now)
 	}
 	phase := b.past().phase
 	switch {
@@ -364,4 +362,34 @@ func (b *Breaker) settle(p *Permit, v verdict, now int64) (c Call, askTrip bool)
 	_, isShedding := phase.(*shedding)
 	asks := v.outcome != Ignored && (v.outcome == Failure || c.Slow) && (phase == nil || isShedding)
 	return c, asks && r.Trip != nil && b.state() != Open
+}
+
+// add counts the end of a call. Successes are reckoned, see succeeded.
+func (t *Totals) add(c Call) {
+	if c.Slow {
+		t.Slow++
+	}
+	switch c.Outcome {
+	case Failure:
+		t.Failures++
+	case Ignored:
+		t.Ignored++
+	}
+}
+
+// end counts the end of a call that bypassed.
+func (y *bypassing) end(c Call, answered bool) {
+	if answered {
+		y.answered--
+	} else {
+		y.inFlight--
+	}
+	switch {
+	case c.Late:
+		y.totals.Late++
+		return
+	case c.Outcome == Success:
+		y.totals.Successes++
+	}
+	y.totals.add(c)
 }

@@ -120,7 +120,7 @@ func TestSlowStartGivesBatchesBack(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			doneAll(out, breaker.Success)
 			time.Sleep(900 * time.Millisecond)
-			if batches++; batches == 15 {
+			if batches++; batches == 95 { // one more in each
 				r.Fatalf("after %d batches of 100 calls, all of which succeed, %d are let through", batches, len(out))
 			}
 		}

@@ -64,17 +64,17 @@ func (b *Breaker) look(now int64) {
 	b.judgeWaiting(now)
 }
 
-// tally is how many calls the rules have seen come, go and succeed, ever: neither those
-// that bypass, nor the ends of those whose generation had passed.
+// tally is how many calls the rules have seen come, go and succeed, ever, without the
+// ends of those whose generation had passed.
 type tally struct{ admitted, ended, good uint64 }
 
 func (b *Breaker) tally() tally {
 	h := b.past()
-	admitted, unfolded, answered := b.sums()
+	admitted, unfolded, open, _ := b.sums()
 	return tally{
-		admitted: admitted - h.bypass.admitted,
-		ended:    b.ended.Load() + unfolded + uint64(answered) - h.bypass.ended - h.lateEnds,
-		good:     b.succeeded(unfolded) - h.bypass.good,
+		admitted: admitted,
+		ended:    b.ended.Load() + unfolded + open - h.lateEnds,
+		good:     b.succeeded(unfolded),
 	}
 }
 

@@ -5,47 +5,57 @@ import "time"
 // windowBuckets is how many buckets a time window has.
 const windowBuckets = 10
 
-// bucket holds the calls that ended in one tenth of a time window.
-type bucket struct{ ok, failed, slow uint32 } // slow are some of both
+// bucket holds the calls that ended in one tenth of a time window, and those that were
+// answered in it.
+type bucket struct{ ok, failed, slow, answered uint32 } // slow are some of both
 
 func (b *bucket) add(c bucket) {
 	b.ok += c.ok
 	b.failed += c.failed
 	b.slow += c.slow
+	b.answered += c.answered
 }
 
 // timeWindow holds the buckets of the last tenths of a Window. Their width is not
 // in it but in the rules.
 type timeWindow struct {
-	index  int64                  // of newest: its begin divided by the width
-	newest bucket                 // without the successes that are still in the word
-	older  *[windowBuckets]bucket // bucket n at n % windowBuckets; nil while all are empty
+	index    int64                  // of the newest bucket: its begin divided by the width
+	older    *[windowBuckets]bucket // bucket n at n % windowBuckets; nil while all are empty
+	newest                          // without the successes that are still in the word
+	answered uint32                 // how many calls had been answered, ever, when the newest bucket began
 }
 
-// advance makes index the newest bucket. If time has gone back, as from one
-// synctest bubble to the next, the window begins anew.
-func (w *timeWindow) advance(index int64) {
+type newest struct{ ok, failed, slow uint32 }
+
+func (b bucket) newest() newest { return newest{b.ok, b.failed, b.slow} }
+
+func (n newest) bucket() bucket { return bucket{ok: n.ok, failed: n.failed, slow: n.slow} }
+
+// advance makes index the newest bucket, when so many calls have been answered, ever. If
+// time has gone back, as from one synctest bubble to the next, the window begins anew.
+func (w *timeWindow) advance(index int64, answered uint32) {
 	if index == w.index {
 		return
 	}
-	newest := w.newest
-	w.newest = bucket{}
-	was := w.index
-	w.index = index
-	if index < was || index-was >= windowBuckets {
+	was, full := w.index, w.newest.bucket()
+	answers := answered - w.answered
+	*w = timeWindow{index: index, older: w.older, answered: answered}
+	if index < was || index-was > 2*windowBuckets && answers == 0 {
 		w.older = nil
 		return
 	}
 	if w.older == nil {
-		if newest == (bucket{}) {
+		if full == (bucket{}) && answers == 0 {
 			return
 		}
 		w.older = new([windowBuckets]bucket)
 	}
-	w.older[was%windowBuckets] = newest
-	for n := was + 1; n <= index; n++ {
+	w.older[was%windowBuckets] = full
+	for n := max(was+1, index-windowBuckets+1); n <= index; n++ {
 		w.older[n%windowBuckets] = bucket{}
 	}
+	// They may have come until now: nothing has ended since, or the window would have moved on.
+	w.older[(index-1)%windowBuckets].answered = answers
 	if *w.older == [windowBuckets]bucket{} {
 		w.older = nil
 	}
@@ -65,7 +75,7 @@ func (w *timeWindow) each(index int64, yield func(index int64, b bucket)) {
 		}
 	}
 	if w.index > index-windowBuckets {
-		yield(w.index, w.newest)
+		yield(w.index, w.newest.bucket())
 	}
 }
 
@@ -152,7 +162,7 @@ func (b *Breaker) rewindow(old, r *rules, now int64) {
 		b.roll(now)
 	}
 	was := b.window
-	b.window = timeWindow{index: r.bucketAt(now)}
+	b.window = timeWindow{index: r.bucketAt(now), answered: was.answered}
 	b.setBucketEnd(r.begin(b.window.index + 1))
 	if r.WindowCalls > 0 {
 		calls := newCallWindow(r.WindowCalls)
@@ -166,7 +176,7 @@ func (b *Breaker) rewindow(old, r *rules, now int64) {
 	}
 	if wasCalls != nil {
 		b.history.calls = nil
-		b.window.newest = bucket{
+		b.window.newest = newest{
 			ok:     uint32(wasCalls.Calls - wasCalls.Failures),
 			failed: uint32(wasCalls.Failures),
 			slow:   uint32(wasCalls.Slow),
@@ -174,15 +184,15 @@ func (b *Breaker) rewindow(old, r *rules, now int64) {
 		return
 	}
 	var moved [windowBuckets]bucket
-	newest := b.window.index
+	last := b.window.index
 	was.each(was.index, func(index int64, in bucket) {
-		to := min(newest, r.bucketAt(old.begin(index)+old.bucket/2))
-		if to > newest-windowBuckets {
+		to := min(last, r.bucketAt(old.begin(index)+old.bucket/2))
+		if to > last-windowBuckets {
 			moved[to%windowBuckets].add(in)
 		}
 	})
-	b.window.newest = moved[newest%windowBuckets]
-	moved[newest%windowBuckets] = bucket{}
+	b.window.newest = moved[last%windowBuckets].newest()
+	moved[last%windowBuckets] = bucket{}
 	if moved != [windowBuckets]bucket{} {
 		b.window.older = &moved
 	}

@@ -42,7 +42,7 @@ import (
 type word struct {
 	bits      atomic.Uint64
 	admitted  atomic.Uint64 // calls let through, ever
-	answered  atomic.Int64  // calls answered and not ended
+	answers   atomic.Uint64 // high half: calls answered, ever; low half: those not ended
 	bucketEnd atomic.Int64
 }
 
@@ -58,6 +58,9 @@ const (
 	countMask       = 1<<32 - 1
 	generationShift = 40
 )
+
+// answeredOne counts a call in both halves of word.answers.
+const answeredOne = 1<<32 + 1
 
 // lookEvery is how often a busy circuit looks at the clock when it admits: one
 // call in 16 is timed, and looks for calls that hang. In a rush, one in 128 is enough.
@@ -184,20 +187,22 @@ func (w *words) generation() uint64 { return generationOf(w.bits.Load()) }
 func (w *words) waiting() int {
 	waiting := -int64(w.ended.Load())
 	w.each(func(w *word) {
-		waiting += int64(w.admitted.Load()) - int64(w.bits.Load()&countMask) - w.answered.Load()
+		waiting += int64(w.admitted.Load()) - int64(w.bits.Load()&countMask) - int64(uint32(w.answers.Load()))
 	})
 	return int(waiting)
 }
 
-// sums returns how many calls were admitted and succeeded without being folded, and
-// how many are answered and not ended.
-func (w *words) sums() (admitted, unfolded uint64, answered int64) {
+// sums returns how many calls were admitted, how many successes are not folded, how many
+// calls are answered and not ended, and how many were answered, ever.
+func (w *words) sums() (admitted, unfolded, open uint64, answered uint32) {
 	w.each(func(w *word) {
 		admitted += w.admitted.Load()
 		unfolded += w.bits.Load() & countMask
-		answered += w.answered.Load()
+		answers := w.answers.Load()
+		open += uint64(uint32(answers))
+		answered += uint32(answers >> 32)
 	})
-	return admitted, unfolded, answered
+	return admitted, unfolded, open, answered
 }
 
 // takeSuccesses folds what the words have counted. The lock is held.
