@@ -7,118 +7,186 @@ import (
 	"time"
 )
 
-// LogHooks returns hooks that tell logger what happens to circuits: one record
-// for each transition and, when a circuit closes that has rejected calls, one
-// with how many. There is never a record for each rejected call, so an outage
-// floods no log. A nil logger is slog.Default() at the time of each record.
+// LogHooks returns hooks that tell logger what happens to circuits. A nil logger
+// is slog.Default() at the time of each record.
 //
-// Opening is logged at slog.LevelWarn, all else at slog.LevelInfo. A transition
-// has the attributes key, from, to, reason, the group counts, and rejected: the
-// calls rejected in the state that it left. If it opens the circuit, open_for is
-// the time until the next try. If it leaves a circuit that was not closed,
-// open_duration is the time since that circuit opened first. The summary has
-// key, rejected, opened (how often the circuit opened before it closed) and
-// open_duration. Under Observe, the rejected calls are those that would have
-// been.
+// An outage lasts from when a circuit leaves Closed until it is closed again. It
+// has these records:
 //
-// The hooks are safe for concurrent use. Keep them to one [Set], or to breakers
-// whose keys differ. The call that caused a transition waits for its record.
+//	Warn   circuit opened; circuit opened until it is set back; circuit rejects a share of the calls
+//	Info   circuit still open, circuit still half-open: at most one for each minute of it
+//	Info   circuit closed
+//	Debug  circuit open, circuit half-open: each other change of its state
+//
+// An hour is at most 62 records above Debug. There is none for a rejected call.
+// In a flood, when many circuits change at once, 100 records above Debug are
+// written at once and then one a second; the next one has the attribute left_out,
+// how many were not written before it.
+//
+// All of them have the attributes key, from, to, origin, reason, since (when the
+// circuit left Closed), openings and rejected (since then). Where it says something there
+// are mode (if it is not Enforce: under Observe all this is what would have been),
+// last_failure (what the peer said last), next_try (when the open circuit is tried
+// again), share (of the calls that a half-open circuit lets through) and duration
+// (from since to now). The first record has the group counts, too: what the rules
+// were judged on.
+//
+// What operators do is one record each, with the attributes key, mode and reason,
+// which says who it was: circuit mode set, circuit tripped and circuit reset at
+// Info, and mode of all circuits set at Warn.
+//
+// The hooks keep nothing about a circuit. They are safe for concurrent use, by any
+// number of breakers and sets. The call that caused a transition waits for its
+// record.
 func LogHooks(logger *slog.Logger) Hooks {
-	l := &transitionLog{logger: logger, outages: make(map[string]*loggedOutage)}
-	return Hooks{StateChanged: l.stateChanged, Evicted: l.forget}
+	l := &transitionLog{logger: logger, tokens: logBurst}
+	return Hooks{StateChanged: l.stateChanged, Operated: l.operated}
 }
+
+const (
+	logBurst  = 100         // records at once
+	logPeriod = time.Second // for each record after that
+	logAgain  = time.Minute // between the records of an outage that lasts
+)
 
 type transitionLog struct {
 	logger *slog.Logger // nil: slog.Default()
 
 	mu      sync.Mutex
-	outages map[string]*loggedOutage // of the circuits that are not closed
-}
-
-// loggedOutage lasts from the first opening of a circuit until it closes.
-type loggedOutage struct {
-	began    time.Time // zero if that was not seen
-	opened   int
-	rejected uint64
+	tokens  float64   // how many records may be written now
+	asked   time.Time // when tokens was right
+	leftOut uint64    // records since the last that was written
 }
 
 func (l *transitionLog) stateChanged(t Transition) {
-	o := l.follow(t)
-	attrs := []slog.Attr{
-		slog.String("key", t.Key),
-		slog.String("from", t.From.String()),
-		slog.String("to", t.To.String()),
-		slog.String("reason", t.Reason),
-		slog.Group("counts",
-			"calls", t.Counts.Calls,
-			"failures", t.Counts.Failures,
-			"slow", t.Counts.Slow,
-			"overdue", t.Counts.Overdue,
-			"consecutive_failures", t.Counts.ConsecutiveFailures),
-		slog.Uint64("rejected", t.Rejected),
+	logger := l.to()
+	level, msg := recordOf(t)
+	if !logger.Enabled(context.Background(), level) {
+		return
 	}
-	if t.To == Open && !t.Until.IsZero() {
-		attrs = append(attrs, slog.Duration("open_for", t.Until.Sub(t.At)))
-	}
-	if t.From != Closed {
-		attrs = append(attrs, o.duration(t.At)...)
-	}
-	level, msg := slog.LevelInfo, "circuit "+t.To.String()
-	if t.To == Open {
-		level = slog.LevelWarn
-	}
-	l.log(level, msg, attrs)
-
-	if t.To == Closed && o.rejected > 0 {
-		l.log(slog.LevelInfo, "circuit rejected calls", append([]slog.Attr{
-			slog.String("key", t.Key),
-			slog.Uint64("rejected", o.rejected),
-			slog.Int("opened", o.opened),
-		}, o.duration(t.At)...))
-	}
-}
-
-func (l *transitionLog) log(level slog.Level, msg string, attrs []slog.Attr) {
-	logger := l.logger
-	if logger == nil {
-		logger = slog.Default()
+	attrs := attrsOf(t)
+	if level > slog.LevelDebug {
+		leftOut, ok := l.take()
+		if !ok {
+			return
+		}
+		if leftOut > 0 {
+			attrs = append(attrs, slog.Uint64("left_out", leftOut))
+		}
 	}
 	logger.LogAttrs(context.Background(), level, msg, attrs...)
 }
 
-// follow returns the outage that t belongs to, with t booked in it.
-func (l *transitionLog) follow(t Transition) loggedOutage {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	o := l.outages[t.Key]
-	if o == nil {
-		o = new(loggedOutage)
-		l.outages[t.Key] = o
-	}
-	switch t.From {
-	case Closed:
-		o.began = t.At
+// recordOf returns the level and the message for a transition.
+func recordOf(t Transition) (slog.Level, string) {
+	began := t.From == Closed
+	switch {
+	case t.To == Closed:
+		return slog.LevelInfo, "circuit closed"
+	case began && t.To == HalfOpen:
+		return slog.LevelWarn, "circuit rejects a share of the calls"
+	case began && t.Until.IsZero():
+		return slog.LevelWarn, "circuit opened until it is set back"
+	case began:
+		return slog.LevelWarn, "circuit opened"
+	case minutes(t, t.At) > minutes(t, t.Since):
+		return slog.LevelInfo, "circuit still " + t.To.String()
 	default:
-		o.rejected += t.Rejected
+		return slog.LevelDebug, "circuit " + t.To.String()
 	}
-	switch t.To {
-	case Open:
-		o.opened++
-	case Closed:
-		delete(l.outages, t.Key)
-	}
-	return *o
 }
 
-func (l *transitionLog) forget(key string) {
+// minutes returns how many minutes of t's outage were over at a time.
+func minutes(t Transition, at time.Time) time.Duration {
+	return at.Sub(t.OutageSince) / logAgain
+}
+
+func attrsOf(t Transition) []slog.Attr {
+	attrs := []slog.Attr{
+		slog.String("key", t.Key),
+		slog.String("from", t.From.String()),
+		slog.String("to", t.To.String()),
+		slog.String("origin", t.Origin.String()),
+		slog.String("reason", t.Reason),
+	}
+	add := func(a ...slog.Attr) { attrs = append(attrs, a...) }
+	if t.Mode != Enforce {
+		add(slog.String("mode", t.Mode.String()))
+	}
+	if t.LastFailure != "" {
+		add(slog.String("last_failure", t.LastFailure))
+	}
+	if t.From == Closed {
+		add(slog.Group("counts",
+			"calls", t.Counts.Calls,
+			"failures", t.Counts.Failures,
+			"slow", t.Counts.Slow,
+			"overdue", t.Counts.Overdue,
+			"consecutive_failures", t.Counts.ConsecutiveFailures))
+	}
+	if t.To == Open && !t.Until.IsZero() {
+		add(slog.Time("next_try", t.Until))
+	}
+	if t.To == HalfOpen {
+		add(slog.Float64("share", t.Share))
+	}
+	since, rejected := t.OutageSince, t.OutageRejected
+	switch {
+	case !since.IsZero():
+	case t.From == Closed: // the mode alone has opened it
+		since = t.At
+	default:
+		since, rejected = t.Since, t.Rejected
+	}
+	add(slog.Time("since", since))
+	if d := t.At.Sub(since); d > 0 {
+		add(slog.Duration("duration", d))
+	}
+	if t.OutageOpened > 0 {
+		add(slog.Uint64("openings", t.OutageOpened))
+	}
+	add(slog.Uint64("rejected", rejected))
+	return attrs
+}
+
+func (l *transitionLog) operated(o Operation) {
+	attrs := []slog.Attr{slog.String("key", o.Key), slog.String("mode", o.Mode.String()), slog.String("reason", o.Reason)}
+	level, msg := slog.LevelInfo, ""
+	switch {
+	case o.Act == ActMode && o.Key == "":
+		level, msg, attrs = slog.LevelWarn, "mode of all circuits set", attrs[1:]
+	case o.Act == ActMode:
+		msg = "circuit mode set"
+	case o.Act == ActTrip:
+		msg = "circuit tripped"
+	default:
+		msg = "circuit " + string(o.Act)
+	}
+	l.to().LogAttrs(context.Background(), level, msg, attrs...)
+}
+
+func (l *transitionLog) to() *slog.Logger {
+	if l.logger == nil {
+		return slog.Default()
+	}
+	return l.logger
+}
+
+// take reports whether one more record may be written now, and how many were
+// left out before it.
+func (l *transitionLog) take() (leftOut uint64, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.outages, key)
-}
-
-func (o loggedOutage) duration(now time.Time) []slog.Attr {
-	if o.began.IsZero() {
-		return nil
+	now := time.Now()
+	if !l.asked.IsZero() {
+		l.tokens = min(logBurst, l.tokens+float64(max(0, now.Sub(l.asked)))/float64(logPeriod))
 	}
-	return []slog.Attr{slog.Duration("open_duration", now.Sub(o.began))}
+	l.asked = now
+	if l.tokens < 1 {
+		l.leftOut++
+		return 0, false
+	}
+	l.tokens--
+	leftOut, l.leftOut = l.leftOut, 0
+	return leftOut, true
 }

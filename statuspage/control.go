@@ -12,17 +12,25 @@ import (
 )
 
 const (
-	maxReason = 200     // characters
-	maxForm   = 8 << 10 // bytes
+	maxReason   = 200     // characters
+	maxOperator = 60      // characters
+	maxForm     = 8 << 10 // bytes
 )
 
-// control answers POST circuits/{key}/mode and POST circuits/{key}/reset; path
-// is what follows "circuits/".
-func (h *handler) control(w http.ResponseWriter, r *http.Request, path string) {
-	key, isMode := strings.CutSuffix(path, "/mode")
-	key, isReset := strings.CutSuffix(key, "/reset")
+// control answers POST mode, POST circuits/{key}/mode and POST
+// circuits/{key}/reset; rel is the escaped path below the page. Its last segment
+// is what to do: where a proxy has unescaped the slashes of the key, the key may
+// end like that, too.
+func (h *handler) control(w http.ResponseWriter, r *http.Request, rel string) {
+	key, ofCircuit := strings.CutPrefix(rel, "circuits/")
+	key, isMode := strings.CutSuffix(key, "/mode")
+	isReset := false
+	if !isMode {
+		key, isReset = strings.CutSuffix(key, "/reset")
+	}
+	ofAll := rel == "mode"
 	switch {
-	case isMode == isReset:
+	case !ofAll && !(ofCircuit && (isMode || isReset)):
 		methodNotAllowed(w, "GET, HEAD")
 		return
 	case h.opts.Control == nil:
@@ -47,35 +55,58 @@ func (h *handler) control(w http.ResponseWriter, r *http.Request, path string) {
 		fail(w, http.StatusBadRequest, "%v", err)
 		return
 	}
+	if name := h.operator(r); name != "" {
+		reason += ", by " + name
+	}
 	var mode breaker.Mode
-	if name := r.PostForm.Get("mode"); isMode && mode.UnmarshalText([]byte(name)) != nil {
+	if name := r.PostForm.Get("mode"); !isReset && mode.UnmarshalText([]byte(name)) != nil {
 		fail(w, http.StatusBadRequest, `mode = %q; want "enforce", "observe", "force-open" or "disabled"`, name)
+		return
+	}
+	if ofAll {
+		h.set.SetMode(mode, reason)
+		reply(w, http.StatusOK, struct {
+			Mode   breaker.Mode `json:"mode"`
+			Reason string       `json:"reason"`
+		}{mode, reason})
 		return
 	}
 	b, ok := h.lookup(w, key)
 	if !ok {
 		return
 	}
-	done := controlEvent{Key: b.Key(), At: time.Now(), Action: "reset", Reason: reason}
-	if isMode {
-		done.Action, done.Mode = "mode", &mode
-	}
-	h.events.publish("control", done) // before the transition that it causes
 	if isMode {
 		b.SetMode(mode, reason)
 	} else {
-		b.Reset()
+		b.Reset(reason)
 	}
 	reply(w, http.StatusOK, b.Snapshot())
 }
 
-// controlEvent says what an operator did.
+// operator returns the name of whoever makes a request, on one line, or "".
+func (h *handler) operator(r *http.Request) string {
+	if h.opts.Operator == nil {
+		return ""
+	}
+	name := []rune(visible(strings.TrimSpace(h.opts.Operator(r))))
+	return string(name[:min(maxOperator, len(name))])
+}
+
+// controlEvent says what an operator did, by the page or in the program.
 type controlEvent struct {
-	Key    string        `json:"key"`
+	Key    string        `json:"key"` // "": to all circuits
 	At     time.Time     `json:"at"`
-	Action string        `json:"action"` // "mode" or "reset"
+	Action breaker.Act   `json:"action"`
 	Mode   *breaker.Mode `json:"mode,omitempty"`
 	Reason string        `json:"reason"`
+}
+
+func controlEventOf(o breaker.Operation) controlEvent {
+	e := controlEvent{Key: o.Key, At: o.At, Action: o.Act, Reason: o.Reason}
+	if o.Act == breaker.ActMode {
+		e.Mode = &o.Mode
+	}
+	return e
 }
 
 // checkReason returns a reason without space around it, if it may be kept.

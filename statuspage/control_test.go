@@ -67,6 +67,88 @@ func TestControlOfAnyKey(t *testing.T) {
 	}
 }
 
+// A proxy in front may have unescaped the slashes of a key, which may then end
+// like a request.
+func TestControlOfAKeyWhoseSlashesAreUnescaped(t *testing.T) {
+	keys := []string{"POST pay.example.com/reset", "POST pay.example.com/mode", "a/mode/reset", "a/reset/mode"}
+	for _, key := range keys {
+		set := newSet("other", key)
+		h := New(set, &Options{Control: allow})
+		at := "/circuits/" + strings.ReplaceAll(key, " ", "%20")
+		w := send(h, "POST", at+"/mode", form("mode", "force-open", "reason", "test"))
+		require.Equal(t, 200, w.Code, "%q: %s", key, w.Body)
+		s := set.Get(key).Snapshot()
+		assert.Equal(t, breaker.ForceOpen, s.Mode, key)
+		set.Get(key).SetMode(breaker.Enforce, "")
+		set.Get(key).Trip(time.Minute, "test")
+		w = send(h, "POST", at+"/reset", form("reason", "test"))
+		require.Equal(t, 200, w.Code, "%q: %s", key, w.Body)
+		assert.Equal(t, breaker.Closed, set.Get(key).State(), key)
+	}
+}
+
+// The kill switch: all circuits, those to come included.
+func TestSetModeOfAll(t *testing.T) {
+	set := newSet("open", "closed")
+	h := New(set, &Options{Control: allow})
+	w := send(h, "POST", "/mode", form("mode", "disabled", "reason", "the breakers are to blame"))
+	require.Equal(t, 200, w.Code, w.Body.String())
+	assert.JSONEq(t, `{"mode":"disabled","reason":"the breakers are to blame"}`, w.Body.String())
+	set.Get("new")
+	for _, key := range []string{"open", "closed", "new"} {
+		assert.Equal(t, breaker.Disabled, set.Get(key).Snapshot().Mode, key)
+		assert.Equal(t, breaker.Closed, set.Get(key).State(), key)
+	}
+	doc := decode[document](t, get(h, "/circuits"))
+	require.NotNil(t, doc.All)
+	assert.Equal(t, breaker.Disabled, *doc.All.Mode)
+	assert.Equal(t, "the breakers are to blame", doc.All.Reason)
+	assert.Equal(t, 3, doc.Sums.NotEnforcing)
+
+	send(h, "POST", "/mode", form("mode", "enforce", "reason", "they were not"))
+	assert.Equal(t, breaker.Open, set.Get("open").State(), "as the rules left it")
+	assert.Nil(t, decode[document](t, get(h, "/circuits")).All)
+
+	f := form("mode", "disabled", "reason", "test")
+	refused(t, nil, nil, "/mode", f, 404, "controls are off")
+	refused(t, &Options{Control: func(*http.Request) bool { return false }}, nil, "/mode", f, 403, "not allowed")
+	refused(t, &Options{Control: allow}, nil, "/mode", form("mode", "reset", "reason", "test"), 400, "mode =")
+	refused(t, &Options{Control: allow}, nil, "/mode", form("mode", "disabled"), 400, "reason =")
+	refused(t, &Options{Control: allow}, nil, "/reset", f, 404, "not found")
+	refused(t, &Options{Control: allow}, func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, "/mode", f, 403, "cross-origin")
+	assert.Equal(t, 405, get(h, "/mode").Code)
+	assert.Equal(t, 404, get(New(set, nil), "/mode").Code)
+}
+
+func TestOperatorIsPartOfTheReason(t *testing.T) {
+	for name, want := range map[string]string{
+		"alice":                       "maintenance, by alice",
+		"  alice@example.com\n":       "maintenance, by alice@example.com",
+		"":                            "maintenance",
+		" ":                           "maintenance",
+		"a\nb\u202e":                  `maintenance, by a\u{a}b\u{202e}`,
+		strings.Repeat("\u00fc", 100): "maintenance, by " + strings.Repeat("\u00fc", 60),
+	} {
+		set := newSet("a")
+		h := New(set, &Options{Control: allow, Operator: func(r *http.Request) string { return name }})
+		w := send(h, "POST", "/circuits/a/mode", form("mode", "force-open", "reason", "maintenance"))
+		require.Equal(t, 200, w.Code, w.Body.String())
+		assert.Equal(t, want, set.Get("a").Snapshot().Reason)
+		send(h, "POST", "/circuits/a/reset", form("reason", "maintenance"))
+		send(h, "POST", "/mode", form("mode", "force-open", "reason", "maintenance"))
+		assert.Equal(t, want, set.Get("a").Snapshot().Reason)
+		events, _, _, _ := h.(*handler).events.since(0)
+		acts := 0
+		for _, e := range events {
+			if c, ok := e.data.(controlEvent); ok && c.Action != "trip" {
+				assert.Equal(t, want, c.Reason)
+				acts++
+			}
+		}
+		assert.Equal(t, 3, acts)
+	}
+}
+
 // refused sends r and expects an error of this status that contains this text,
 // and that nothing has changed.
 func refused(t *testing.T, opts *Options, edit func(*http.Request), target string, f url.Values, status int, text string) {
@@ -125,6 +207,39 @@ func TestControlFromOtherOriginsIsRefusedUnasked(t *testing.T) {
 	}
 }
 
+// Behind a proxy that sets Host to its own name for the program, a browser's
+// Origin is another one.
+func TestControlFromTrustedOrigin(t *testing.T) {
+	opts := &Options{Control: allow, TrustedOrigins: []string{"https://ops.example.com", "http://ops.example.com:8080"}}
+	f := form("mode", "disabled", "reason", "test")
+	for origin, want := range map[string]int{
+		"https://ops.example.com":      200,
+		"http://ops.example.com:8080":  200,
+		"http://ops.example.com":       403,
+		"https://ops.example.com:8080": 403,
+		"https://example.com":          403,
+	} {
+		r := httptest.NewRequest("POST", "/circuits/a/mode", strings.NewReader(f.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Host = "backend:9000"
+		r.Header.Set("Origin", origin)
+		w := httptest.NewRecorder()
+		New(newSet("a"), opts).ServeHTTP(w, r)
+		assert.Equal(t, want, w.Code, origin)
+	}
+}
+
+func TestNewRefusesWhatIsNoOrigin(t *testing.T) {
+	for _, bad := range []string{"", "ops.example.com", "https://ops.example.com/", "*"} {
+		func() {
+			defer func() {
+				assert.Contains(t, recover(), `statuspage: Options.TrustedOrigins[1] = "`+bad+`"; want an origin such as "https://ops.example.com"`)
+			}()
+			New(newSet(), &Options{TrustedOrigins: []string{"https://a.example", bad}})
+		}()
+	}
+}
+
 func TestControlIsPostOnly(t *testing.T) {
 	set := newSet("a")
 	h := New(set, &Options{Control: allow})
@@ -175,8 +290,7 @@ func TestControlOfUnknownCircuit(t *testing.T) {
 	assert.Zero(t, set.Len(), "nothing was made")
 }
 
-// The reason of a reset, which leaves no trace in a breaker, is kept among the
-// events, for those who come later too.
+// What was done is kept among the events, for those who come later, too.
 func TestControlReasonIsKept(t *testing.T) {
 	set := newSet("a")
 	h := New(set, &Options{Control: allow})

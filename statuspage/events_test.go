@@ -52,6 +52,16 @@ func nextEvent(t *testing.T, r *bufio.Reader) received {
 	}
 }
 
+// nextTransition reads up to the next event that is one.
+func nextTransition(t *testing.T, r *bufio.Reader) breaker.Transition {
+	t.Helper()
+	for {
+		if e := nextEvent(t, r); e.name == "transition" {
+			return e.transition(t)
+		}
+	}
+}
+
 // subscribe opens a stream from a real server, until the test is over.
 func subscribe(t *testing.T, server *httptest.Server, lastEventID string) *bufio.Reader {
 	t.Helper()
@@ -78,15 +88,15 @@ func TestEventsAreKeptAndFollow(t *testing.T) {
 
 	readers := []*bufio.Reader{subscribe(t, server, ""), subscribe(t, server, "")}
 	for _, r := range readers {
-		tr := nextEvent(t, r).transition(t)
+		tr := nextTransition(t, r)
 		assert.Equal(t, "a\ndata: forged", tr.Key)
 		assert.Equal(t, "before anyone\nlooked", tr.Reason)
 		assert.Equal(t, breaker.Closed, tr.From)
 		assert.Equal(t, breaker.Open, tr.To)
 	}
-	b.Reset()
+	b.Reset("test")
 	for _, r := range readers {
-		assert.Equal(t, breaker.Closed, nextEvent(t, r).transition(t).To)
+		assert.Equal(t, breaker.Closed, nextTransition(t, r).To)
 	}
 }
 
@@ -95,22 +105,78 @@ func TestEventsResume(t *testing.T) {
 	server := httptest.NewServer(New(set, nil))
 	t.Cleanup(server.Close)
 	for i := range 3 {
-		set.Get(fmt.Sprint("circuit ", i)).Trip(time.Minute, "test")
+		set.Get(fmt.Sprint("circuit ", i)).SetMode(breaker.Observe, "test")
+	}
+	key := func(e received) string {
+		t.Helper()
+		var c controlEvent
+		require.NoError(t, json.Unmarshal([]byte(e.data), &c))
+		return c.Key
 	}
 	all := subscribe(t, server, "")
 	first := nextEvent(t, all)
-	assert.Equal(t, "circuit 0", first.transition(t).Key)
-	assert.Equal(t, "circuit 1", nextEvent(t, all).transition(t).Key)
+	assert.Equal(t, "circuit 0", key(first))
+	assert.Equal(t, "circuit 1", key(nextEvent(t, all)))
 
-	assert.Equal(t, "circuit 1", nextEvent(t, subscribe(t, server, first.id)).transition(t).Key, "after the first")
+	assert.Equal(t, "circuit 1", key(nextEvent(t, subscribe(t, server, first.id))), "after the first")
 	epoch, _, _ := strings.Cut(first.id, "-")
 	for _, strange := range []string{"0-1", "x", epoch + "-x", epoch + "--1", epoch} {
-		assert.Equal(t, "circuit 0", nextEvent(t, subscribe(t, server, strange)).transition(t).Key, strange)
+		assert.Equal(t, "circuit 0", key(nextEvent(t, subscribe(t, server, strange))), strange)
 	}
 	// An id that is yet to come, even the greatest, misses nothing that comes.
 	future := subscribe(t, server, epoch+"-18446744073709551615")
-	set.Get("circuit 3").Trip(time.Minute, "test")
-	assert.Contains(t, []string{"circuit 0", "circuit 3"}, nextEvent(t, future).transition(t).Key)
+	set.Get("circuit 3").SetMode(breaker.Observe, "test")
+	assert.Contains(t, []string{"circuit 0", "circuit 3"}, key(nextEvent(t, future)))
+}
+
+// keysIn are the keys of a feed's events, in their order, as often as they occur.
+func keysIn(f *feed) map[string]int {
+	events, _, _, _ := f.since(0)
+	keys := map[string]int{}
+	for _, e := range events {
+		keys[e.key]++
+	}
+	return keys
+}
+
+// One host that is down for long, and one that comes and goes, leave room for
+// the others.
+func TestOneCircuitPushesNoOtherOut(t *testing.T) {
+	f := newFeed()
+	began := time.Now()
+	at := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }
+	f.transition(breaker.Transition{Key: "other", To: breaker.Open, OutageSince: at(0)})
+	f.transition(breaker.Transition{Key: "down", To: breaker.Open, OutageSince: at(1), Reason: "the first"})
+	for i := range 1000 {
+		f.transition(breaker.Transition{Key: "down", From: breaker.Open, To: breaker.HalfOpen, OutageSince: at(1)})
+		f.transition(breaker.Transition{Key: "down", From: breaker.HalfOpen, To: breaker.Open, OutageSince: at(1), OutageOpened: uint64(i + 2)})
+	}
+	assert.Equal(t, map[string]int{"other": 1, "down": 2}, keysIn(f))
+	events, lost, _, _ := f.since(1)
+	assert.Equal(t, "the first", events[0].data.(breaker.Transition).Reason)
+	assert.Equal(t, uint64(1001), events[1].data.(breaker.Transition).OutageOpened, "the latest")
+	assert.Zero(t, lost, "what a later event tells as well is not lost")
+
+	f.transition(breaker.Transition{Key: "down", From: breaker.Open, To: breaker.Closed, OutageSince: at(1)})
+	assert.Equal(t, map[string]int{"other": 1, "down": 2}, keysIn(f), "its beginning and its end")
+
+	for i := range 1000 {
+		f.transition(breaker.Transition{Key: "flaps", To: breaker.Open, OutageSince: at(i)})
+		f.transition(breaker.Transition{Key: "flaps", From: breaker.Open, To: breaker.Closed, OutageSince: at(i)})
+	}
+	assert.Equal(t, map[string]int{"other": 1, "down": 2, "flaps": keptOfKey}, keysIn(f))
+}
+
+func TestEventsAreBounded(t *testing.T) {
+	f := newFeed()
+	for i := range 10_000 {
+		f.transition(breaker.Transition{Key: fmt.Sprint(i), To: breaker.Open, OutageSince: time.Now()})
+	}
+	events, lost, next, _ := f.since(5000)
+	assert.Len(t, events, keptEvents)
+	assert.Equal(t, "9999", events[keptEvents-1].key)
+	assert.Equal(t, uint64(5000-keptEvents), lost)
+	assert.Equal(t, uint64(10_000), next)
 }
 
 // stuckWriter is a response whose reader takes nothing until it is released.
@@ -136,20 +202,54 @@ func TestSlowReaderSlowsNobodyAndLearnsWhatItLost(t *testing.T) {
 		go h.ServeHTTP(w, httptest.NewRequest("GET", "/events", nil).WithContext(ctx))
 		<-w.begun
 
-		b := set.Get("a")
-		for range 500 { // two transitions each; the writer is stuck all the while
-			b.Trip(time.Minute, "test")
-			b.Reset()
+		for i := range 1000 { // the writer is stuck all the while
+			set.Get(fmt.Sprint(i)).SetMode(breaker.Observe, "test")
 		}
 		close(w.released)
+		time.Sleep(breath)
 		synctest.Wait()
 		cancel()
 		synctest.Wait()
 
 		out := w.Body.String()
 		assert.Contains(t, out, fmt.Sprintf("event: lost\ndata: {\"lost\":%d}\n\n", 1000-keptEvents))
-		assert.Equal(t, keptEvents, strings.Count(out, "event: transition\n"))
-		assert.Contains(t, out, "-999\nevent: transition\n", "the newest is there")
+		assert.Equal(t, keptEvents, strings.Count(out, "event: control\n"))
+		assert.Contains(t, out, "-999\nevent: control\n", "the newest is there")
+	})
+}
+
+// countingWriter counts how often and how much is written.
+type countingWriter struct {
+	*httptest.ResponseRecorder
+	writes int
+}
+
+func (w *countingWriter) Write(p []byte) (int, error) {
+	w.writes++
+	return w.ResponseRecorder.Write(p)
+}
+
+// Ten thousand circuits in trouble, each of which changes its state every ten
+// seconds.
+func TestStreamOfAFloodIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set := newSet()
+		h := New(set, nil).(*handler)
+		ctx, cancel := context.WithCancel(t.Context())
+		w := &countingWriter{ResponseRecorder: httptest.NewRecorder()}
+		go h.ServeHTTP(w, httptest.NewRequest("GET", "/events", nil).WithContext(ctx))
+		synctest.Wait()
+		for i := range 10_000 {
+			h.stateChanged(breaker.Transition{
+				Key: fmt.Sprintf("host-%d.example.com:443", i), From: breaker.Closed, To: breaker.Open,
+				At: time.Now(), OutageSince: time.Now(), Reason: "5 calls in a row failed over 1.2s",
+			})
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+		synctest.Wait()
+		assert.LessOrEqual(t, w.writes, 25, "two a second")
+		assert.LessOrEqual(t, w.Body.Len(), 25*keptEvents*600)
 	})
 }
 

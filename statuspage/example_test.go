@@ -40,7 +40,8 @@ func ExampleNew() {
 	// b.example.com is open: maintenance
 }
 
-// Operators may force a circuit open, from the page or from a script.
+// Operators may force a circuit open, from the page or from a script. Who it was
+// becomes a part of the reason.
 func ExampleOptions_control() {
 	set := breaker.NewSet(breaker.Options{})
 	set.Get("a.example.com")
@@ -48,6 +49,10 @@ func ExampleOptions_control() {
 		Control: func(r *http.Request) bool {
 			_, password, _ := r.BasicAuth()
 			return password == "correct horse" // in earnest: whatever the program trusts
+		},
+		Operator: func(r *http.Request) string {
+			name, _, _ := r.BasicAuth()
+			return name
 		},
 	}))
 	defer server.Close()
@@ -59,7 +64,7 @@ func ExampleOptions_control() {
 			panic(err)
 		}
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.SetBasicAuth("operator", password)
+		r.SetBasicAuth("alice", password)
 		res, err := http.DefaultClient.Do(r)
 		if err != nil {
 			panic(err)
@@ -70,5 +75,5 @@ func ExampleOptions_control() {
 	}
 	// Output:
 	// 403: enforce, ""
-	// 200: force-open, "moving the database"
+	// 200: force-open, "moving the database, by alice"
 }

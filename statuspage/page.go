@@ -18,10 +18,12 @@ var (
 	modelJS string
 	//go:embed page/view.js
 	viewJS string
+	//go:embed page/events.js
+	eventsJS string
 	//go:embed page/main.js
 	mainJS string
 
-	pageScript   = "'use strict';\n" + modelJS + viewJS + mainJS
+	pageScript   = "'use strict';\n" + modelJS + viewJS + eventsJS + mainJS
 	pageTemplate = template.Must(template.New("page").Parse(pageHTML))
 
 	// pagePolicy lets nothing be loaded but the JSON and the events, and no
@@ -42,15 +44,20 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Security-Policy", pagePolicy)
-	_ = pageTemplate.Execute(w, struct { // fails only when the client has gone
-		Title   string
-		Control bool
-		Style   template.CSS
-		Script  template.JS
+	data := struct {
+		Title    string
+		Control  bool
+		Operator string
+		Style    template.CSS
+		Script   template.JS
 	}{
 		Title:   h.opts.Title,
 		Control: h.opts.Control != nil && h.opts.Control(r),
 		Style:   template.CSS(pageCSS),
 		Script:  template.JS(pageScript),
-	})
+	}
+	if data.Control {
+		data.Operator = h.operator(r)
+	}
+	_ = pageTemplate.Execute(w, data) // fails only when the client has gone
 }

@@ -5,25 +5,62 @@
 //
 // It answers these requests, below wherever it is mounted:
 //
-//	GET  .                     the page: every circuit, live, open ones first
-//	GET  circuits              {"at": …, "set": {…}, "circuits": [breaker.Snapshot, …]}, sorted by key
-//	GET  circuits?state=open   only those in this state; may be given more than once
-//	GET  circuits/{key}        one breaker.Snapshot, or 404
-//	GET  events                server-sent events: recent and new transitions
+//	GET  .                     the page: circuits, live, those in trouble first
+//	GET  circuits              {"at": …, "set": {…}, "sums": {…}, "matching": …, "circuits": [breaker.Snapshot, …]}
+//	GET  circuits/{key}        one breaker.Snapshot with its history, or 404
+//	GET  health                {"at": …, "states": {…}, "circuits": […]}: what is not closed, always with 200
+//	GET  events                server-sent events: recent and new
 //	POST circuits/{key}/mode   form fields mode and reason: enforce, observe, force-open or disabled
 //	POST circuits/{key}/reset  form field reason: close, and forget what led to the opening
+//	POST mode                  form fields mode and reason: the mode of all circuits, those to come included
 //
-// A key is escaped as in [net/url.PathEscape]. The two POST requests exist only
-// with Options.Control. Errors are JSON, {"error": "…"}.
+// A key is escaped as in [net/url.PathEscape]. The POST requests exist only with
+// Options.Control. Errors are JSON, {"error": "…"}.
+//
+// # Circuits
+//
+// GET circuits lists all circuits in the order of their keys. What is listed can
+// be chosen; "sums" are of all circuits, whatever is asked for.
+//
+//	state=open         only those in this state; may be given more than once
+//	mode=observe       only those in this mode; may be given more than once
+//	filter=pay+503     only those whose key, reason, last failure or mode has every word in it
+//	sort=rate          those in trouble first, then by key, rate, in_flight, rejected or opened
+//	limit=100          no more than this many; "matching" says how many there would be
+//	history            with the last five minutes of each
+//
+// A history is {"step_ns": 3000000000, "rates": [-1, 0, 7, …], "states": "ccoh…"}:
+// for each slot of three seconds, the last of which is that of now, the highest
+// failure rate in percent and the worst state, by its first letter. A rate of -1 is
+// no calls, or that nobody looked; so is a state of ".". Beside it stands, while
+// the circuit is not closed, "opened_on": the counts that opened it.
+//
+// The handler takes notes for it when a call has failed, when a circuit changes
+// its state, and when it is asked, and at no other time. It has room for 1,000
+// circuits, some 0.4 MB; a circuit that has neither failed nor changed its state
+// for five minutes makes way for another.
+//
+// # Health
+//
+// GET health is for dashboards and people: the number of circuits in each state,
+// and of those that are not closed who, since when, why, what the host said last
+// and when it is tried again, the longest outage first. It names 100 at most, and
+// says in "more" how many there are besides. It answers 200 whatever the circuits
+// are like. Do not make it a liveness or readiness probe by looking into it: an
+// open circuit says that another service is unwell, and restarting this one, or
+// taking it out of rotation, makes that worse.
 //
 // # Events
 //
 // GET events is a text/event-stream, as the HTML standard has it: the latest 256
-// events first, or those after Last-Event-ID, then each as it comes.
+// events first, or those after Last-Event-ID, then what comes, twice a second at
+// most. Of an outage the first and the latest transition are kept, and of one
+// circuit 16 events, so that no circuit pushes the others out.
 //
 //	transition  a breaker.Transition
-//	control     what an operator did: {"key": …, "at": …, "action": "mode" or "reset", "mode": …, "reason": …}
-//	lost        {"lost": 12}: this reader was too slow for so many events
+//	control     what an operator did: {"key": …, "at": …, "action": "mode", "trip" or "reset", "mode": …, "reason": …};
+//	            without a key, to all circuits
+//	lost        {"lost": 12}: this reader was too slow for as many as 12 events
 //
 // A comment comes every 15s. A slow reader never slows a breaker: it loses
 // events, and is cut off when it takes nothing for 10s. Streams end when their
@@ -35,27 +72,23 @@
 // shows which hosts are calling, failing and why: mount it where only operators
 // reach it, behind the authentication of the program's other debug handlers.
 //
-// GET circuits may serve as the health document of a service, for dashboards
-// and people. Do not use it for a liveness or readiness probe: an open circuit
-// says that another service is unwell, and restarting this one, or taking it out
-// of rotation, makes that worse.
-//
 // # Security
 //
 // The page is one document without any external part; it works offline. Its
 // Content-Security-Policy lets nothing run but its own script, by hash, and
-// forbids framing. Keys and reasons are treated as hostile text throughout. No
-// answer is cached. What a browser sends to a POST request must come from the
-// same origin ([net/http.CrossOriginProtection]).
+// forbids framing. Keys, reasons and failures are treated as hostile text
+// throughout. No answer is cached. What a browser sends to a POST request must
+// come from the same origin ([net/http.CrossOriginProtection]) or from one of
+// Options.TrustedOrigins.
 package statuspage
 
 import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"path"
 	"strings"
+	"sync/atomic"
 
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
 )
@@ -74,26 +107,49 @@ type Options struct {
 	//
 	//	Control: func(r *http.Request) bool { return isOperator(r) }
 	Control func(*http.Request) bool
+
+	// Operator, if set, returns who makes a request that changes circuits, such
+	// as the user name that a proxy has put into a header. It is added to the
+	// reason that the request gives, "maintenance, by alice", and is shown and
+	// logged with it; at most 60 characters are. It is called concurrently, for
+	// requests that Control lets in and for the page. Default nobody.
+	//
+	//	Operator: func(r *http.Request) string { return r.Header.Get("X-Forwarded-User") }
+	Operator func(*http.Request) string
+
+	// TrustedOrigins are the origins of the page, as "https://ops.example.com",
+	// where a proxy in front changes the Host header: POST requests from a
+	// browser that has the page from there would be refused otherwise, unless
+	// it says by Sec-Fetch-Site that the page's own origin sent them. Default
+	// none.
+	TrustedOrigins []string
 }
 
 // New returns a handler that shows set. Nil opts are the zero Options.
 //
 // The handler can be mounted with a subtree pattern of [net/http.ServeMux]
-// ("/debug/circuits/"), and anywhere else with [net/http.StripPrefix]; the page
-// refers to everything by relative URLs. It watches set from now on, to know the
-// recent transitions when somebody looks, and has no end: make one and keep it.
+// ("/debug/circuits/"), and anywhere else with [net/http.StripPrefix], which may
+// also stand around the ServeMux. The page refers to everything by relative URLs.
+// The handler watches set from now on, to know what has happened when somebody
+// looks, and has no end: make one and keep it. Calls that succeed cost the same
+// with it. New panics if set is nil or an origin in Options.TrustedOrigins is none.
 func New(set *breaker.Set, opts *Options) http.Handler {
 	if set == nil {
 		panic("statuspage: New: set is nil")
 	}
-	h := &handler{set: set, events: newFeed(), sameOrigin: http.NewCrossOriginProtection()}
+	h := &handler{set: set, events: newFeed(), histories: newHistories(set), sameOrigin: http.NewCrossOriginProtection()}
 	if opts != nil {
 		h.opts = *opts
+	}
+	for i, origin := range h.opts.TrustedOrigins {
+		if err := h.sameOrigin.AddTrustedOrigin(origin); err != nil {
+			panic(fmt.Sprintf(`statuspage: Options.TrustedOrigins[%d] = %q; want an origin such as "https://ops.example.com": %v`, i, origin, err))
+		}
 	}
 	if h.opts.Title == "" {
 		h.opts.Title = "Circuits"
 	}
-	set.Watch(breaker.Hooks{StateChanged: h.events.transition})
+	set.Watch(breaker.Hooks{StateChanged: h.stateChanged, Operated: h.operated, Failed: h.histories.failed})
 	return h
 }
 
@@ -101,7 +157,26 @@ type handler struct {
 	set        *breaker.Set
 	opts       Options
 	events     *feed
+	histories  *histories
+	all        atomic.Pointer[controlEvent] // the mode that all circuits were set to; nil if it is Enforce
 	sameOrigin *http.CrossOriginProtection
+}
+
+func (h *handler) stateChanged(t breaker.Transition) {
+	h.histories.stateChanged(t)
+	h.events.transition(t)
+}
+
+func (h *handler) operated(o breaker.Operation) {
+	if o.Key == "" && o.Act == breaker.ActMode {
+		e := controlEventOf(o)
+		if o.Mode == breaker.Enforce {
+			h.all.Store(nil)
+		} else {
+			h.all.Store(&e)
+		}
+	}
+	h.events.operated(o)
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -113,8 +188,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	full, rel := paths(r)
 	key, ofCircuit := strings.CutPrefix(rel, "circuits/")
-	if ofCircuit && r.Method == http.MethodPost {
-		h.control(w, r, key)
+	if r.Method == http.MethodPost && (ofCircuit || rel == "mode") {
+		h.control(w, r, rel)
 		return
 	}
 	var get http.HandlerFunc
@@ -128,12 +203,17 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		get = h.page
 	case rel == "circuits":
 		get = h.circuits
+	case rel == "health":
+		get = h.health
 	case rel == "events":
 		get = h.stream
 	case ofCircuit:
 		get = func(w http.ResponseWriter, r *http.Request) { h.circuit(w, key) }
+	case rel == "mode" && h.opts.Control != nil:
+		methodNotAllowed(w, "POST")
+		return
 	default:
-		fail(w, http.StatusNotFound, "not found; try circuits or events below the page")
+		fail(w, http.StatusNotFound, "not found; try circuits, health or events below the page")
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -141,26 +221,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	get(w, r)
-}
-
-// paths returns the escaped path that the client asked for, and the part of it
-// below the place where the handler is mounted, without a slash in front.
-//
-// That place is known from the ServeMux pattern that matched, of which
-// StripPrefix may have taken off none, some or all. Only segments are counted,
-// so that wildcards in the pattern and escaped slashes in keys do no harm.
-func paths(r *http.Request) (full, rel string) {
-	rel = r.URL.EscapedPath()
-	full = rel
-	if u, err := url.ParseRequestURI(r.RequestURI); err == nil {
-		full = u.EscapedPath()
-	}
-	stripped := strings.Count(full, "/") - strings.Count(rel, "/")
-	mount := r.Pattern[:strings.LastIndex(r.Pattern, "/")+1]
-	for range strings.Count(mount, "/") - stripped {
-		_, rel, _ = strings.Cut(rel, "/")
-	}
-	return full, strings.TrimPrefix(rel, "/")
 }
 
 func reply(w http.ResponseWriter, status int, v any) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -188,6 +189,40 @@ func TestMounting(t *testing.T) {
 	}
 }
 
+// A ServeMux may itself be mounted below a prefix that its patterns do not have.
+func TestMountingBelowAStrippedServeMux(t *testing.T) {
+	h := New(newSet("a"), nil)
+	mux := func(pattern string, h http.Handler) http.Handler {
+		m := http.NewServeMux()
+		m.Handle(pattern, h)
+		return m
+	}
+	for name, c := range map[string]struct {
+		http.Handler
+		base string
+	}{
+		"strip, mux":                      {http.StripPrefix("/svc", mux("/breakers/", h)), "/svc/breakers/"},
+		"strip two, mux":                  {http.StripPrefix("/svc/v1", mux("/debug/breakers/", h)), "/svc/v1/debug/breakers/"},
+		"mux, strip, mux":                 {mux("/svc/", http.StripPrefix("/svc", mux("/breakers/", h))), "/svc/breakers/"},
+		"mux, strip, mux, strip":          {mux("/svc/", http.StripPrefix("/svc", mux("/breakers/", http.StripPrefix("/breakers", h)))), "/svc/breakers/"},
+		"strip, mux, strip half":          {http.StripPrefix("/svc", mux("/debug/breakers/", http.StripPrefix("/debug", h))), "/svc/debug/breakers/"},
+		"mux, mux":                        {mux("/svc/", mux("/svc/breakers/", h)), "/svc/breakers/"},
+		"strip, mux with method and host": {http.StripPrefix("/svc", mux("GET example.com/{team}/breakers/", h)), "/svc/a%2Fb/breakers/"},
+		"strip, mux, same names":          {http.StripPrefix("/events", mux("/circuits/", h)), "/events/circuits/"},
+		"strip, mux at the root":          {http.StripPrefix("/svc", mux("/", h)), "/svc/"},
+	} {
+		page := get(c, c.base)
+		assert.Equal(t, "text/html; charset=utf-8", page.Header().Get("Content-Type"), name)
+		list := get(c, c.base+"circuits?state=open")
+		if assert.Equal(t, 200, list.Code, name) {
+			assert.Equal(t, []string{"a"}, keysOf(decode[document](t, list)), name)
+		}
+		assert.Equal(t, 200, get(c, c.base+"circuits/a").Code, name)
+		assert.Equal(t, 404, get(c, c.base+"circuits/b").Code, name)
+		assert.Equal(t, 200, send(c, "HEAD", c.base+"events", nil).Code, name)
+	}
+}
+
 // Without its last slash the page's relative URLs would miss the handler.
 func TestMountedPageNeedsSlash(t *testing.T) {
 	h := http.StripPrefix("/debug/breakers", New(newSet(), nil))
@@ -266,10 +301,21 @@ func FuzzCircuitOfAnyKey(f *testing.F) {
 		mux := http.NewServeMux()
 		mux.Handle("/circuits/", h)
 		mux.Handle("/stripped/", http.StripPrefix("/stripped", h))
-		for _, base := range []string{"/circuits/", "/stripped/"} {
+		below := http.NewServeMux()
+		below.Handle("/breakers/", h)
+		mux.Handle("/svc/", http.StripPrefix("/svc", below))
+		for _, base := range []string{"/circuits/", "/stripped/", "/svc/breakers/"} {
 			w := get(mux, base+"circuits/"+url.PathEscape(key))
 			require.Equal(t, 200, w.Code, w.Body.String())
 			w = send(mux, "POST", base+"circuits/"+url.PathEscape(key)+"/mode", form("mode", "observe", "reason", "test"))
+			require.Equal(t, 200, w.Code, w.Body.String())
+			assert.Equal(t, breaker.Observe, set.Get(key).Snapshot().Mode)
+			set.Get(key).SetMode(breaker.Enforce, "")
+			unescaped := strings.ReplaceAll(url.PathEscape(key), "%2F", "/") // by a proxy
+			if path.Clean("/"+unescaped) != "/"+unescaped {
+				continue // which a ServeMux redirects
+			}
+			w = send(mux, "POST", base+"circuits/"+unescaped+"/mode", form("mode", "observe", "reason", "test"))
 			require.Equal(t, 200, w.Code, w.Body.String())
 			assert.Equal(t, breaker.Observe, set.Get(key).Snapshot().Mode)
 			set.Get(key).SetMode(breaker.Enforce, "")

@@ -2,6 +2,7 @@ package breakerotel_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -47,7 +48,7 @@ func ExampleRegister() {
 
 func ExampleSpanEvents() {
 	set := breaker.NewSet(breaker.Options{Hooks: []breaker.Hooks{breakerotel.SpanEvents()}})
-	set.Get("api.example.com").SetMode(breaker.ForceOpen, "deploy")
+	set.Get("api.example.com").SetMode(breaker.ForceOpen, "deploy, by alice")
 
 	exporter := tracetest.NewInMemoryExporter() // in a program, one that exports
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
@@ -55,23 +56,28 @@ func ExampleSpanEvents() {
 	_, err := set.Get("api.example.com").Allow(ctx)
 	span.End()
 
-	fmt.Println(err)
+	fmt.Println(errors.Is(err, breaker.ErrOpen))
 	for _, event := range exporter.GetSpans()[0].Events {
 		fmt.Println(event.Name)
 		for _, a := range event.Attributes {
-			fmt.Printf("  %s=%s\n", a.Key, a.Value.String())
+			if a.Key != "httpbreaker.since" {
+				fmt.Printf("  %s=%s\n", a.Key, a.Value.String())
+			}
 		}
 	}
 	// Output:
-	// breaker: circuit "api.example.com" is forced open: deploy
+	// true
 	// httpbreaker.transition
 	//   httpbreaker.key=api.example.com
 	//   httpbreaker.state=open
-	//   httpbreaker.reason=deploy
+	//   httpbreaker.mode=force-open
+	//   httpbreaker.reason=deploy, by alice
+	//   httpbreaker.origin=operator
 	//   httpbreaker.previous_state=closed
 	// httpbreaker.rejected
 	//   httpbreaker.key=api.example.com
 	//   httpbreaker.state=open
-	//   httpbreaker.reason=deploy
 	//   httpbreaker.mode=force-open
+	//   httpbreaker.reason=deploy, by alice
+	//   httpbreaker.origin=operator
 }

@@ -23,6 +23,10 @@ const (
 	modeAttribute     = attribute.Key("httpbreaker.mode")
 	outcomeAttribute  = attribute.Key("httpbreaker.outcome")
 	reasonAttribute   = attribute.Key("httpbreaker.reason")
+	originAttribute   = attribute.Key("httpbreaker.origin")
+	sinceAttribute    = attribute.Key("httpbreaker.since")
+	failureAttribute  = attribute.Key("httpbreaker.last_failure")
+	shareAttribute    = attribute.Key("httpbreaker.let_through")
 	retryAttribute    = attribute.Key("httpbreaker.retry_after")
 )
 
@@ -31,7 +35,7 @@ type Options struct {
 	// MeterProvider is where the instruments are made. If nil,
 	// otel.GetMeterProvider is asked.
 	MeterProvider metric.MeterProvider
-	// MaxKeys is how many keys get series of their own, about fifteen each; all
+	// MaxKeys is how many keys get series of their own, about twenty each; all
 	// others are counted together under the key "other". Zero means 100, a
 	// negative number no bound. The SDK's own limit on the number of attribute
 	// sets applies beside it.
@@ -72,14 +76,16 @@ type observer struct {
 	meter  *meter.Meter
 	common []attribute.KeyValue
 
-	state, since, until                        metric.Float64ObservableGauge
-	mode                                       metric.Int64ObservableGauge
-	inFlight                                   metric.Int64ObservableUpDownCounter
+	state, letThrough                          metric.Float64ObservableGauge
+	since, outageStart, until                  metric.Float64ObservableGauge
+	mode, origin                               metric.Int64ObservableGauge
+	inFlight, answered                         metric.Int64ObservableUpDownCounter
 	calls, lateCalls, slowCalls, rejectedCalls metric.Int64ObservableCounter
 	openings                                   metric.Int64ObservableCounter
 	openTime                                   metric.Float64ObservableCounter
 	circuits, records                          metric.Int64ObservableUpDownCounter
-	evictedKeys, demotedKeys, forgottenRecords metric.Int64ObservableCounter
+	evictedKeys, evictedActiveKeys             metric.Int64ObservableCounter
+	demotedKeys, forgottenRecords              metric.Int64ObservableCounter
 }
 
 // instruments makes all instruments of o.
@@ -116,14 +122,22 @@ func (o *observer) instruments(m metric.Meter) ([]metric.Observable, error) {
 
 	o.state = float64Gauge("httpbreaker.circuit.state", "{state}",
 		"State of the circuit: 0 closed, 0.5 half-open, 1 open.")
+	o.letThrough = float64Gauge("httpbreaker.circuit.let_through", "1",
+		"Share of the calls that is let through: 1 closed, 0 open or being probed, something between while a share is rejected or in a slow start.")
 	o.mode = int64Gauge("httpbreaker.circuit.mode", "{mode}",
 		"Always 1; the attribute httpbreaker.mode is the circuit's mode.")
+	o.origin = int64Gauge("httpbreaker.circuit.origin", "{origin}",
+		"Always 1, absent while the circuit is closed; the attribute httpbreaker.origin says who moved it into its state.")
 	o.since = float64Gauge("httpbreaker.circuit.since.timestamp", "s",
 		"When the circuit came into its state, since the epoch.")
+	o.outageStart = float64Gauge("httpbreaker.circuit.outage_start.timestamp", "s",
+		"When the circuit left closed, since the epoch, however often it was probed since; absent while the rules have it closed.")
 	o.until = float64Gauge("httpbreaker.circuit.until.timestamp", "s",
-		"When the open circuit is tried again at the latest, since the epoch; absent when no time is set. In the past, it waits for a call.")
+		"When the open circuit is tried again, since the epoch; absent when no time is set. In the past, the next call is the probe.")
 	o.inFlight = upDown("httpbreaker.circuit.in_flight_calls", "{call}",
 		"Calls that were let through and have neither been answered nor ended.")
+	o.answered = upDown("httpbreaker.circuit.answered_calls", "{call}",
+		"Calls that were answered and have not ended: their bodies are still open.")
 	o.calls = counter("httpbreaker.circuit.calls", "{call}",
 		"Calls that ended in the state of the circuit in which they were admitted, by outcome.")
 	o.lateCalls = counter("httpbreaker.circuit.late_calls", "{call}",
@@ -143,6 +157,8 @@ func (o *observer) instruments(m metric.Meter) ([]metric.Observable, error) {
 		"Open circuits that the full set remembers by a deadline only.")
 	o.evictedKeys = counter("httpbreaker.set.evicted_keys", "{key}",
 		"Keys with a closed circuit that were given up to make room.")
+	o.evictedActiveKeys = counter("httpbreaker.set.evicted_active_keys", "{key}",
+		"Keys that were given up although they were in use, with their counts: the set is too small.")
 	o.demotedKeys = counter("httpbreaker.set.demoted_keys", "{key}",
 		"Keys with an open or forced circuit that were reduced to a record to make room.")
 	o.forgottenRecords = counter("httpbreaker.set.forgotten_records", "{record}",
@@ -167,6 +183,7 @@ func (o *observer) observe(_ context.Context, to metric.Observer) error {
 	none := o.attributes()
 	to.ObserveInt64(o.records, int64(reading.Stats.Records), none)
 	to.ObserveInt64(o.evictedKeys, int64(reading.Stats.Evicted), none)
+	to.ObserveInt64(o.evictedActiveKeys, int64(reading.Stats.EvictedActive), none)
 	to.ObserveInt64(o.demotedKeys, int64(reading.Stats.Demoted), none)
 	to.ObserveInt64(o.forgottenRecords, int64(reading.Stats.Forgotten), none)
 	return nil
@@ -179,7 +196,12 @@ func (o *observer) observePresent(to metric.Observer, c meter.Circuit) {
 	to.ObserveFloat64(o.state, stateValue(c.State), only)
 	to.ObserveInt64(o.mode, 1, o.attributes(key, modeAttribute.String(c.Mode.String())))
 	observeTime(to, o.since, c.Since, only)
+	observeTime(to, o.outageStart, c.OutageSince, only)
 	observeTime(to, o.until, c.Until, only)
+	to.ObserveFloat64(o.letThrough, c.Share, only)
+	if c.State != breaker.Closed {
+		to.ObserveInt64(o.origin, 1, o.attributes(key, originAttribute.String(c.Origin.String())))
+	}
 }
 
 func observeTime(to metric.Observer, i metric.Float64Observable, t time.Time, of metric.MeasurementOption) {
@@ -200,6 +222,7 @@ func (o *observer) observeTotals(to metric.Observer, c meter.Circuit) {
 
 	only := o.attributes(key)
 	to.ObserveInt64(o.inFlight, int64(c.InFlight), only)
+	to.ObserveInt64(o.answered, int64(c.Answered), only)
 	to.ObserveInt64(o.lateCalls, int64(c.Totals.Late), only)
 	to.ObserveInt64(o.slowCalls, int64(c.Totals.Slow), only)
 	to.ObserveInt64(o.rejectedCalls, int64(c.Totals.Rejected), only)

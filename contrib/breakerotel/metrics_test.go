@@ -86,7 +86,7 @@ func register(t testing.TB, set *breaker.Set, maxKeys int) sdkmetric.Reader {
 func TestEverySeries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		set := breaker.NewSet(breaker.Options{Config: breaker.Config{
-			ConsecutiveSpan: -1, Jitter: -1, SlowCall: time.Second, SlowRate: -1}})
+			ConsecutiveSpan: -1, Jitter: -1, ProbeShare: -1, SlowCall: time.Second, SlowRate: -1}})
 		reader := register(t, set, 0)
 		call(set, "up", 7, breaker.Success)
 		call(set, "up", 1, breaker.Ignored)
@@ -105,7 +105,9 @@ func TestEverySeries(t *testing.T) {
 		time.Sleep(2500 * time.Millisecond)
 
 		assert.Equal(t, strings.Split(strings.TrimSpace(`
-httpbreaker.circuit.calls (counter, {call}) [httpbreaker.key=down,httpbreaker.outcome=failure] = 4
+httpbreaker.circuit.answered_calls (up-down, {call}) [httpbreaker.key=down] = 0
+httpbreaker.circuit.answered_calls (up-down, {call}) [httpbreaker.key=up] = 0
+httpbreaker.circuit.calls (counter, {call}) [httpbreaker.key=down,httpbreaker.outcome=failure] = 5
 httpbreaker.circuit.calls (counter, {call}) [httpbreaker.key=down,httpbreaker.outcome=ignored] = 0
 httpbreaker.circuit.calls (counter, {call}) [httpbreaker.key=down,httpbreaker.outcome=success] = 0
 httpbreaker.circuit.calls (counter, {call}) [httpbreaker.key=up,httpbreaker.outcome=failure] = 0
@@ -115,13 +117,17 @@ httpbreaker.circuit.in_flight_calls (up-down, {call}) [httpbreaker.key=down] = 0
 httpbreaker.circuit.in_flight_calls (up-down, {call}) [httpbreaker.key=up] = 1
 httpbreaker.circuit.late_calls (counter, {call}) [httpbreaker.key=down] = 1
 httpbreaker.circuit.late_calls (counter, {call}) [httpbreaker.key=up] = 0
+httpbreaker.circuit.let_through (gauge, 1) [httpbreaker.key=down] = 0
+httpbreaker.circuit.let_through (gauge, 1) [httpbreaker.key=up] = 1
 httpbreaker.circuit.mode (gauge, {mode}) [httpbreaker.key=down,httpbreaker.mode=enforce] = 1
 httpbreaker.circuit.mode (gauge, {mode}) [httpbreaker.key=up,httpbreaker.mode=observe] = 1
 httpbreaker.circuit.open_time (counter, s) [httpbreaker.key=down] = 2.5
 httpbreaker.circuit.open_time (counter, s) [httpbreaker.key=up] = 0
 httpbreaker.circuit.openings (counter, {opening}) [httpbreaker.key=down] = 1
 httpbreaker.circuit.openings (counter, {opening}) [httpbreaker.key=up] = 0
-httpbreaker.circuit.rejected_calls (counter, {call}) [httpbreaker.key=down] = 4
+httpbreaker.circuit.origin (gauge, {origin}) [httpbreaker.key=down,httpbreaker.origin=rules] = 1
+httpbreaker.circuit.outage_start.timestamp (gauge, s) [httpbreaker.key=down] = 9.466848015e+08
+httpbreaker.circuit.rejected_calls (counter, {call}) [httpbreaker.key=down] = 3
 httpbreaker.circuit.rejected_calls (counter, {call}) [httpbreaker.key=up] = 0
 httpbreaker.circuit.since.timestamp (gauge, s) [httpbreaker.key=down] = 9.466848015e+08
 httpbreaker.circuit.since.timestamp (gauge, s) [httpbreaker.key=up] = 9.466848e+08
@@ -134,6 +140,7 @@ httpbreaker.set.circuits (up-down, {circuit}) [httpbreaker.state=closed] = 1
 httpbreaker.set.circuits (up-down, {circuit}) [httpbreaker.state=half-open] = 0
 httpbreaker.set.circuits (up-down, {circuit}) [httpbreaker.state=open] = 1
 httpbreaker.set.demoted_keys (counter, {key}) [] = 0
+httpbreaker.set.evicted_active_keys (counter, {key}) [] = 0
 httpbreaker.set.evicted_keys (counter, {key}) [] = 0
 httpbreaker.set.forgotten_records (counter, {record}) [] = 0
 httpbreaker.set.records (up-down, {record}) [] = 0
@@ -260,7 +267,7 @@ func TestDocumentedInstruments(t *testing.T) {
 	actual := make(map[string]string)
 	for _, line := range collect(t, register(t, set, 0)) {
 		m := regexp.MustCompile(`^(\S+) \(([^)]+)\)`).FindStringSubmatch(line)
-		actual[m[1]] = strings.NewReplacer("{state}", "", "{mode}", "").Replace(m[2])
+		actual[m[1]] = strings.NewReplacer("{state}", "", "{mode}", "", "{origin}", "").Replace(m[2])
 	}
 	assert.Equal(t, actual, documented)
 }

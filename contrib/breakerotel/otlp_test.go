@@ -78,7 +78,7 @@ func TestOTLP(t *testing.T) {
 	call(set, "a\xff", 2, breaker.Success)
 	require.NoError(t, provider.ForceFlush(ctx))
 	first := last()
-	require.Len(t, first, 16)
+	require.Len(t, first, 21)
 
 	calls := first["httpbreaker.circuit.calls"]
 	assert.Equal(t, "{call}", calls.Unit)

@@ -40,8 +40,12 @@ func SpanEvents() breaker.Hooks {
 }
 
 // maxPending bounds the transitions of one key that wait for a call. Four are a
-// reset, an opening, the step to half-open and what came of it.
-const maxPending = 4
+// reset, an opening, the step to half-open and what came of it. maxPendingKeys
+// bounds the keys: nobody says when a breaker that has left its set is gone.
+const (
+	maxPending     = 4
+	maxPendingKeys = 10_000
+)
 
 type spanEvents struct {
 	waiting atomic.Int64 // keys in pending: most calls need not take the lock
@@ -53,7 +57,11 @@ type spanEvents struct {
 func (e *spanEvents) stateChanged(t breaker.Transition) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	list := append(e.pending[t.Key], t)
+	list, waits := e.pending[t.Key]
+	if !waits && len(e.pending) >= maxPendingKeys {
+		return
+	}
+	list = append(list, t)
 	e.pending[t.Key] = list[max(0, len(list)-maxPending):]
 	e.waiting.Store(int64(len(e.pending)))
 }
@@ -65,9 +73,10 @@ func (e *spanEvents) rejected(ctx context.Context, err *breaker.OpenError) {
 	if !span.IsRecording() {
 		return
 	}
-	list := append(about(err.Key, err.State, err.Reason, err.RetryAfter()),
-		modeAttribute.String(err.Mode.String()))
-	span.AddEvent("httpbreaker.rejected", trace.WithAttributes(list...))
+	span.AddEvent("httpbreaker.rejected", trace.WithAttributes(about(breaker.Transition{
+		Key: err.Key, From: breaker.Open, To: err.State, Mode: err.Mode, Since: err.Since, OutageSince: err.OutageSince,
+		Reason: err.Reason, Origin: err.Origin, LastFailure: err.LastFailure(), At: time.Now(), Until: err.Until,
+	})...))
 }
 
 func (e *spanEvents) done(ctx context.Context, c breaker.Call) {
@@ -88,11 +97,10 @@ func (e *spanEvents) addTransitions(span trace.Span, key string, wanted func(bre
 		if !span.IsRecording() {
 			return
 		}
-		var left time.Duration
-		if !t.Until.IsZero() {
-			left = t.Until.Sub(t.At)
+		list := append(about(t), previousAttribute.String(t.From.String()))
+		if t.To == breaker.HalfOpen {
+			list = append(list, shareAttribute.Float64(t.Share))
 		}
-		list := append(about(t.Key, t.To, t.Reason, left), previousAttribute.String(t.From.String()))
 		span.AddEvent("httpbreaker.transition", trace.WithTimestamp(t.At), trace.WithAttributes(list...))
 	}
 }
@@ -111,14 +119,28 @@ func (e *spanEvents) take(key string, wanted func(breaker.Transition) bool) []br
 
 // about returns the attributes that both kinds of event have. Text that is not
 // UTF-8 would make an exporter refuse the whole batch.
-func about(key string, state breaker.State, reason string, retryAfter time.Duration) []attribute.KeyValue {
+func about(t breaker.Transition) []attribute.KeyValue {
 	list := []attribute.KeyValue{
-		keyAttribute.String(meter.Label(key)),
-		stateAttribute.String(state.String()),
-		reasonAttribute.String(strings.ToValidUTF8(reason, "\uFFFD")),
+		keyAttribute.String(meter.Label(t.Key)),
+		stateAttribute.String(t.To.String()),
+		modeAttribute.String(t.Mode.String()),
+		reasonAttribute.String(strings.ToValidUTF8(t.Reason, "\uFFFD")),
+		originAttribute.String(t.Origin.String()),
 	}
-	if retryAfter > 0 {
-		list = append(list, retryAttribute.Float64(retryAfter.Seconds()))
+	since := t.OutageSince
+	switch {
+	case !since.IsZero():
+	case t.From == breaker.Closed: // forced open: the rules have it closed
+		since = t.At
+	default:
+		since = t.Since
+	}
+	list = append(list, sinceAttribute.String(since.UTC().Format(time.RFC3339Nano)))
+	if t.LastFailure != "" {
+		list = append(list, failureAttribute.String(strings.ToValidUTF8(t.LastFailure, "\uFFFD")))
+	}
+	if left := t.Until.Sub(t.At); left > 0 {
+		list = append(list, retryAttribute.Float64(left.Seconds()))
 	}
 	return list
 }

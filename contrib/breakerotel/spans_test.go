@@ -2,6 +2,7 @@ package breakerotel_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -41,6 +42,14 @@ func (tr *traced) call(name, key string, o breaker.Outcome) {
 	}
 }
 
+func (tr *traced) fail(name, key string, err error) {
+	ctx, span := tr.provider.Tracer("test").Start(context.Background(), name)
+	defer span.End()
+	if permit, open := tr.set.Get(key).Allow(ctx); open == nil {
+		permit.Fail(err)
+	}
+}
+
 // events returns a line for each event, with the name of its span in front.
 func (tr *traced) events() []string {
 	var lines []string
@@ -56,29 +65,30 @@ func (tr *traced) events() []string {
 
 func TestSpanEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr := newTraced(breaker.Config{ConsecutiveFailures: 2, ConsecutiveSpan: -1, Jitter: -1})
+		tr := newTraced(breaker.Config{ConsecutiveFailures: 2, ConsecutiveSpan: -1, Jitter: -1, ProbeShare: -1})
 		tr.call("good", "host", breaker.Success)
 		tr.call("bad", "host", breaker.Failure)
 		assert.Empty(t, tr.events())
 
-		tr.call("last", "host", breaker.Failure)
+		tr.fail("last", "host", errors.New("connect: connection refused"))
 		reason := tr.set.Get("host").Snapshot().Reason
 		require.NotEmpty(t, reason)
-		assert.Equal(t, []string{"last: httpbreaker.transition httpbreaker.key=host,httpbreaker.previous_state=closed," +
-			"httpbreaker.reason=" + reason + ",httpbreaker.retry_after=5,httpbreaker.state=open"}, tr.events())
+		same := ",httpbreaker.mode=enforce,httpbreaker.origin=rules"
+		assert.Equal(t, []string{"last: httpbreaker.transition httpbreaker.key=host,httpbreaker.last_failure=connect: connection refused" + same +
+			",httpbreaker.previous_state=closed,httpbreaker.reason=" + reason + ",httpbreaker.retry_after=5,httpbreaker.since=2000-01-01T00:00:00Z,httpbreaker.state=open"}, tr.events())
 
 		time.Sleep(2 * time.Second)
 		tr.call("early", "host", breaker.Success)
-		assert.Equal(t, []string{"early: httpbreaker.rejected httpbreaker.key=host,httpbreaker.mode=enforce," +
-			"httpbreaker.reason=" + reason + ",httpbreaker.retry_after=3,httpbreaker.state=open"}, tr.events())
+		assert.Equal(t, []string{"early: httpbreaker.rejected httpbreaker.key=host,httpbreaker.last_failure=connect: connection refused" + same +
+			",httpbreaker.reason=" + reason + ",httpbreaker.retry_after=3,httpbreaker.since=2000-01-01T00:00:00Z,httpbreaker.state=open"}, tr.events())
 
 		time.Sleep(4 * time.Second)
 		tr.call("probe", "host", breaker.Success)
 		events := tr.events()
 		require.Len(t, events, 2)
-		assert.Contains(t, events[0], "probe: httpbreaker.transition httpbreaker.key=host,httpbreaker.previous_state=open,")
+		assert.Contains(t, events[0], "httpbreaker.previous_state=open,")
 		assert.Contains(t, events[0], "httpbreaker.state=half-open")
-		assert.Contains(t, events[1], "probe: httpbreaker.transition httpbreaker.key=host,httpbreaker.previous_state=half-open,")
+		assert.Contains(t, events[1], "httpbreaker.previous_state=half-open,")
 		assert.Contains(t, events[1], "httpbreaker.state=closed")
 	})
 }
@@ -158,7 +168,7 @@ func TestCallsWithoutASpan(t *testing.T) {
 			b.Trip(time.Hour, "test")
 			_, err := b.Allow(context.Background()) // no span at all
 			require.ErrorIs(t, err, breaker.ErrOpen)
-			b.Reset()
+			b.Reset("test")
 			tr.set.Remove("host") // nobody has met the reset
 			tr.call("call", "host", breaker.Success)
 			assert.Empty(t, tr.events())
@@ -172,7 +182,7 @@ func TestWaitingTransitionsAreBounded(t *testing.T) {
 	b := tr.set.Get("host")
 	for range 100 {
 		b.Trip(time.Hour, "test")
-		b.Reset()
+		b.Reset("test")
 	}
 	tr.call("call", "host", breaker.Success)
 	events := tr.events()

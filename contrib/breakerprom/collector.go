@@ -11,7 +11,7 @@ import (
 
 // Options adjust a collector. The zero Options is the default.
 type Options struct {
-	// MaxKeys is how many keys get series of their own, about fifteen each; all
+	// MaxKeys is how many keys get series of their own, about twenty each; all
 	// others are counted together under key="other". Zero means 100, a negative
 	// number no bound.
 	MaxKeys int
@@ -45,10 +45,18 @@ var (
 		"Always 1; the label mode is the circuit's mode: enforce, observe, force-open or disabled.", "key", "mode")
 	circuitSince = desc("circuit_since_timestamp_seconds",
 		"When the circuit came into its state, in seconds since the epoch.", "key")
+	circuitOutageStart = desc("circuit_outage_start_timestamp_seconds",
+		"When the circuit left closed, in seconds since the epoch, however often it was probed since; absent while the rules have it closed.", "key")
 	circuitUntil = desc("circuit_until_timestamp_seconds",
-		"When the open circuit is tried again at the latest, in seconds since the epoch; absent when no time is set. In the past, it waits for a call.", "key")
+		"When the open circuit is tried again, in seconds since the epoch; absent when no time is set. In the past, the next call is the probe.", "key")
+	circuitOrigin = desc("circuit_origin",
+		"Always 1, absent while the circuit is closed; the label origin says who moved it into its state: rules, probe, peer, operator or fleet.", "key", "origin")
+	circuitLetThrough = desc("circuit_let_through_ratio",
+		"Share of the calls that is let through: 1 closed, 0 open or being probed, something between while a share is rejected or in a slow start.", "key")
 	circuitInFlight = desc("circuit_in_flight_calls",
 		"Calls that were let through and have neither been answered nor ended.", "key")
+	circuitAnswered = desc("circuit_answered_calls",
+		"Calls that were answered and have not ended: their bodies are still open.", "key")
 	circuitCalls = desc("circuit_calls_total",
 		"Calls that ended in the state of the circuit in which they were admitted, by outcome: success, failure or ignored.", "key", "outcome")
 	circuitLate = desc("circuit_late_calls_total",
@@ -68,15 +76,17 @@ var (
 		"Open circuits that the full set remembers by a deadline only.")
 	setEvicted = desc("set_evicted_keys_total",
 		"Keys with a closed circuit that were given up to make room.")
+	setEvictedActive = desc("set_evicted_active_keys_total",
+		"Keys that were given up although they were in use, with their counts: the set is too small.")
 	setDemoted = desc("set_demoted_keys_total",
 		"Keys with an open or forced circuit that were reduced to a record to make room.")
 	setForgotten = desc("set_forgotten_records_total",
 		"Records of open circuits that were lost because there was no room for them either.")
 
 	all = []*prometheus.Desc{
-		circuitState, circuitMode, circuitSince, circuitUntil, circuitInFlight, circuitCalls, circuitLate,
-		circuitSlow, circuitRejected, circuitOpenings, circuitOpenTime,
-		setCircuits, setRecords, setEvicted, setDemoted, setForgotten,
+		circuitState, circuitMode, circuitSince, circuitOutageStart, circuitUntil, circuitOrigin, circuitLetThrough,
+		circuitInFlight, circuitAnswered, circuitCalls, circuitLate, circuitSlow, circuitRejected, circuitOpenings,
+		circuitOpenTime, setCircuits, setRecords, setEvicted, setEvictedActive, setDemoted, setForgotten,
 	}
 )
 
@@ -107,6 +117,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(ch, setRecords, float64(reading.Stats.Records))
 	counter(ch, setEvicted, float64(reading.Stats.Evicted))
+	counter(ch, setEvictedActive, float64(reading.Stats.EvictedActive))
 	counter(ch, setDemoted, float64(reading.Stats.Demoted))
 	counter(ch, setForgotten, float64(reading.Stats.Forgotten))
 }
@@ -116,12 +127,18 @@ func collectPresent(ch chan<- prometheus.Metric, c meter.Circuit) {
 	gauge(ch, circuitState, stateValue(c.State), c.Label)
 	gauge(ch, circuitMode, 1, c.Label, c.Mode.String())
 	timestamp(ch, circuitSince, c.Since, c.Label)
+	timestamp(ch, circuitOutageStart, c.OutageSince, c.Label)
 	timestamp(ch, circuitUntil, c.Until, c.Label)
+	gauge(ch, circuitLetThrough, c.Share, c.Label)
+	if c.State != breaker.Closed {
+		gauge(ch, circuitOrigin, 1, c.Label, c.Origin.String())
+	}
 }
 
 // collectTotals sends what can be added up over circuits.
 func collectTotals(ch chan<- prometheus.Metric, c meter.Circuit) {
 	gauge(ch, circuitInFlight, float64(c.InFlight), c.Label)
+	gauge(ch, circuitAnswered, float64(c.Answered), c.Label)
 	counter(ch, circuitCalls, float64(c.Totals.Failures), c.Label, breaker.Failure.String())
 	counter(ch, circuitCalls, float64(c.Totals.Ignored), c.Label, breaker.Ignored.String())
 	counter(ch, circuitCalls, float64(c.Totals.Successes), c.Label, breaker.Success.String())

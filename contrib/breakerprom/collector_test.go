@@ -42,7 +42,7 @@ func scrape(t testing.TB, c prometheus.Collector) string {
 func TestEverySeries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		set := breaker.NewSet(breaker.Options{Config: breaker.Config{
-			ConsecutiveSpan: -1, Jitter: -1, SlowCall: time.Second, SlowRate: -1}})
+			ConsecutiveSpan: -1, Jitter: -1, ProbeShare: -1, SlowCall: time.Second, SlowRate: -1}})
 		call(set, "up", 7, breaker.Success)
 		call(set, "up", 1, breaker.Ignored)
 		slow, err := set.Get("up").Allow(t.Context())
@@ -60,9 +60,13 @@ func TestEverySeries(t *testing.T) {
 		time.Sleep(2500 * time.Millisecond)
 
 		require.NoError(t, testutil.CollectAndCompare(breakerprom.NewCollector(set, nil), strings.NewReader(`
+# HELP httpbreaker_circuit_answered_calls Calls that were answered and have not ended: their bodies are still open.
+# TYPE httpbreaker_circuit_answered_calls gauge
+httpbreaker_circuit_answered_calls{key="down"} 0
+httpbreaker_circuit_answered_calls{key="up"} 0
 # HELP httpbreaker_circuit_calls_total Calls that ended in the state of the circuit in which they were admitted, by outcome: success, failure or ignored.
 # TYPE httpbreaker_circuit_calls_total counter
-httpbreaker_circuit_calls_total{key="down",outcome="failure"} 4
+httpbreaker_circuit_calls_total{key="down",outcome="failure"} 5
 httpbreaker_circuit_calls_total{key="down",outcome="ignored"} 0
 httpbreaker_circuit_calls_total{key="down",outcome="success"} 0
 httpbreaker_circuit_calls_total{key="up",outcome="failure"} 0
@@ -76,6 +80,10 @@ httpbreaker_circuit_in_flight_calls{key="up"} 1
 # TYPE httpbreaker_circuit_late_calls_total counter
 httpbreaker_circuit_late_calls_total{key="down"} 1
 httpbreaker_circuit_late_calls_total{key="up"} 0
+# HELP httpbreaker_circuit_let_through_ratio Share of the calls that is let through: 1 closed, 0 open or being probed, something between while a share is rejected or in a slow start.
+# TYPE httpbreaker_circuit_let_through_ratio gauge
+httpbreaker_circuit_let_through_ratio{key="down"} 0
+httpbreaker_circuit_let_through_ratio{key="up"} 1
 # HELP httpbreaker_circuit_mode Always 1; the label mode is the circuit's mode: enforce, observe, force-open or disabled.
 # TYPE httpbreaker_circuit_mode gauge
 httpbreaker_circuit_mode{key="down",mode="enforce"} 1
@@ -88,9 +96,15 @@ httpbreaker_circuit_open_time_seconds_total{key="up"} 0
 # TYPE httpbreaker_circuit_openings_total counter
 httpbreaker_circuit_openings_total{key="down"} 1
 httpbreaker_circuit_openings_total{key="up"} 0
+# HELP httpbreaker_circuit_origin Always 1, absent while the circuit is closed; the label origin says who moved it into its state: rules, probe, peer, operator or fleet.
+# TYPE httpbreaker_circuit_origin gauge
+httpbreaker_circuit_origin{key="down",origin="rules"} 1
+# HELP httpbreaker_circuit_outage_start_timestamp_seconds When the circuit left closed, in seconds since the epoch, however often it was probed since; absent while the rules have it closed.
+# TYPE httpbreaker_circuit_outage_start_timestamp_seconds gauge
+httpbreaker_circuit_outage_start_timestamp_seconds{key="down"} 9.466848015e+08
 # HELP httpbreaker_circuit_rejected_calls_total Calls that were not let through; in mode observe, that would not have been.
 # TYPE httpbreaker_circuit_rejected_calls_total counter
-httpbreaker_circuit_rejected_calls_total{key="down"} 4
+httpbreaker_circuit_rejected_calls_total{key="down"} 3
 httpbreaker_circuit_rejected_calls_total{key="up"} 0
 # HELP httpbreaker_circuit_since_timestamp_seconds When the circuit came into its state, in seconds since the epoch.
 # TYPE httpbreaker_circuit_since_timestamp_seconds gauge
@@ -104,7 +118,7 @@ httpbreaker_circuit_slow_calls_total{key="up"} 1
 # TYPE httpbreaker_circuit_state gauge
 httpbreaker_circuit_state{key="down"} 1
 httpbreaker_circuit_state{key="up"} 0
-# HELP httpbreaker_circuit_until_timestamp_seconds When the open circuit is tried again at the latest, in seconds since the epoch; absent when no time is set. In the past, it waits for a call.
+# HELP httpbreaker_circuit_until_timestamp_seconds When the open circuit is tried again, in seconds since the epoch; absent when no time is set. In the past, the next call is the probe.
 # TYPE httpbreaker_circuit_until_timestamp_seconds gauge
 httpbreaker_circuit_until_timestamp_seconds{key="down"} 9.466848065e+08
 # HELP httpbreaker_set_circuits Circuits in the set, one for each key, by state.
@@ -115,6 +129,9 @@ httpbreaker_set_circuits{state="open"} 1
 # HELP httpbreaker_set_demoted_keys_total Keys with an open or forced circuit that were reduced to a record to make room.
 # TYPE httpbreaker_set_demoted_keys_total counter
 httpbreaker_set_demoted_keys_total 0
+# HELP httpbreaker_set_evicted_active_keys_total Keys that were given up although they were in use, with their counts: the set is too small.
+# TYPE httpbreaker_set_evicted_active_keys_total counter
+httpbreaker_set_evicted_active_keys_total 0
 # HELP httpbreaker_set_evicted_keys_total Keys with a closed circuit that were given up to make room.
 # TYPE httpbreaker_set_evicted_keys_total counter
 httpbreaker_set_evicted_keys_total 0
@@ -160,6 +177,7 @@ func TestEvictions(t *testing.T) {
 
 	out := scrape(t, breakerprom.NewCollector(set, nil))
 	assert.Contains(t, out, fmt.Sprintf("httpbreaker_set_evicted_keys_total %d\n", stats.Evicted))
+	assert.Contains(t, out, fmt.Sprintf("httpbreaker_set_evicted_active_keys_total %d\n", stats.EvictedActive))
 	assert.Contains(t, out, fmt.Sprintf("httpbreaker_set_demoted_keys_total %d\n", stats.Demoted))
 	assert.Contains(t, out, fmt.Sprintf("httpbreaker_set_records %d\n", stats.Records))
 	assert.Contains(t, out, "httpbreaker_set_circuits{state=\"open\"} 2\n")
@@ -275,6 +293,22 @@ func TestTenThousandKeys(t *testing.T) {
 	assert.Equal(t, 100, strings.Count(out, "httpbreaker_circuit_state{"))
 	assert.Contains(t, out, `httpbreaker_circuit_calls_total{key="other",outcome="success"} 9900`)
 	assert.Contains(t, out, `httpbreaker_set_circuits{state="closed"} 10000`)
+}
+
+// A flood: ten thousand circuits in trouble cost no more series than others.
+func TestTenThousandKeysInTrouble(t *testing.T) {
+	set := breaker.NewSet(breaker.Options{})
+	for i := range 10_000 {
+		set.Get(fmt.Sprintf("host%d.example.com", i)).Trip(time.Hour, "test")
+	}
+	start := time.Now()
+	out := scrape(t, breakerprom.NewCollector(set, nil))
+	t.Logf("%d bytes in %v", len(out), time.Since(start).Round(time.Millisecond))
+	assert.Equal(t, 100, strings.Count(out, "httpbreaker_circuit_state{"))
+	assert.Equal(t, 100, strings.Count(out, "httpbreaker_circuit_origin{"))
+	assert.Contains(t, out, `httpbreaker_set_circuits{state="open"} 10000`)
+	assert.Less(t, len(out), 300_000)
+	assert.Less(t, time.Since(start), 5*time.Second) // the benchmark measures it; this only notices a blunder
 }
 
 func BenchmarkScrape(b *testing.B) {

@@ -11,23 +11,32 @@
 //
 // For each key, with the label key:
 //
-//	httpbreaker_circuit_state                    0 closed, 0.5 half-open, 1 open
-//	httpbreaker_circuit_mode                     1, with the label mode: enforce, observe, force-open, disabled
-//	httpbreaker_circuit_since_timestamp_seconds  when it came into its state
-//	httpbreaker_circuit_until_timestamp_seconds  when it is tried again at the latest; absent when no time is set
-//	httpbreaker_circuit_in_flight_calls          let through, not answered and not ended
-//	httpbreaker_circuit_calls_total              ended, with the label outcome: success, failure, ignored
-//	httpbreaker_circuit_late_calls_total         ended after the state that admitted them, without an outcome
-//	httpbreaker_circuit_slow_calls_total         among circuit_calls_total, took SlowCall or longer
-//	httpbreaker_circuit_rejected_calls_total     not let through; in mode observe, would not have been
-//	httpbreaker_circuit_openings_total           how often it opened, after a failed probe included
-//	httpbreaker_circuit_open_time_seconds_total  how long it has been open
+//	httpbreaker_circuit_state                           0 closed, 0.5 half-open, 1 open
+//	httpbreaker_circuit_let_through_ratio               share of the calls that is let through: 1 closed, 0 open
+//	httpbreaker_circuit_mode                            1, with the label mode: enforce, observe, force-open, disabled
+//	httpbreaker_circuit_origin                          1, with the label origin: rules, probe, peer, operator, fleet; absent while closed
+//	httpbreaker_circuit_since_timestamp_seconds         when it came into its state
+//	httpbreaker_circuit_outage_start_timestamp_seconds  when it left closed; absent while closed
+//	httpbreaker_circuit_until_timestamp_seconds         when it is tried again; absent when no time is set
+//	httpbreaker_circuit_in_flight_calls                 let through, not answered and not ended
+//	httpbreaker_circuit_answered_calls                  answered and not ended: their bodies are still open
+//	httpbreaker_circuit_calls_total                     ended, with the label outcome: success, failure, ignored
+//	httpbreaker_circuit_late_calls_total                ended after the state that admitted them, without an outcome
+//	httpbreaker_circuit_slow_calls_total                among circuit_calls_total, took SlowCall or longer
+//	httpbreaker_circuit_rejected_calls_total            not let through; in mode observe, would not have been
+//	httpbreaker_circuit_openings_total                  how often it opened, after a failed probe included
+//	httpbreaker_circuit_open_time_seconds_total         how long it has been open
+//
+// Why a circuit opened and what the host said last are no labels: each text would
+// make a series. The log, the status page and package breakerotel's span events
+// have them.
 //
 // For the set:
 //
 //	httpbreaker_set_circuits                     circuits, with the label state: closed, open, half-open
 //	httpbreaker_set_records                      open circuits remembered by a deadline only
 //	httpbreaker_set_evicted_keys_total           keys given up to make room, their circuits closed
+//	httpbreaker_set_evicted_active_keys_total    of them, those that were in use: the set is too small
 //	httpbreaker_set_demoted_keys_total           keys reduced to a record to make room
 //	httpbreaker_set_forgotten_records_total      records lost for want of room
 //
@@ -38,7 +47,7 @@
 // hold breaks the scrape.
 //
 // At most Options.MaxKeys keys, 100 by default, have series of their own. The
-// counters and the in-flight gauge of the rest are added up under key="other";
+// counters, the calls in flight and the answered calls of the rest are added up under key="other";
 // set_circuits counts the states of all. A key keeps its series until it leaves
 // the set, with one exception: a circuit that is open, half-open, forced or
 // disabled takes the place of the one that has been quiet for the longest time,

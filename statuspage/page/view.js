@@ -26,8 +26,19 @@ const glyph = state => svg('svg', { class: 'glyph ' + state, 'aria-hidden': 'tru
 function setText(e, text) { if (e.textContent !== text) e.textContent = text; }
 function setAttr(e, name, value) { if (e.getAttribute(name) !== value) e.setAttribute(name, value); }
 
+// keyButton shows a key so that its end, where keys of one host differ, stays in
+// sight where there is little room: what is cut is its middle.
+const TAIL = 18; // characters; page.css has it, too
+function keyButton(label) {
+  const at = label.length > TAIL + 8 ? label.length - TAIL : 0;
+  const e = el('button.key', ...(at ? [el('span.head', label.slice(0, at))] : []), label.slice(at));
+  e.type = 'button';
+  return e;
+}
+
 const STATES = { 'open': 'Open', 'half-open': 'Half-open', 'closed': 'Closed' };
-const MODES = { 'observe': 'observing', 'force-open': 'forced open', 'disabled': 'disabled' };
+const ORIGINS = { 'rules': 'its rules', 'probe': 'a probe', 'peer': 'the host', 'operator': 'an operator', 'fleet': 'the fleet' };
+const MODES = { 'enforce': 'enforcing', 'observe': 'observing', 'force-open': 'forced open', 'disabled': 'disabled' };
 
 // Row is one circuit in the table.
 class Row {
@@ -37,18 +48,19 @@ class Row {
     this.since = el('small');
     this.use = svg('use', {});
     this.glyph = svg('svg', { class: 'glyph', 'aria-hidden': 'true' }, this.use);
-    this.key = el('button.key', c.label);
-    this.key.type = 'button';
+    this.key = keyButton(c.label);
     this.key.title = c.label;
     this.key.setAttribute('aria-expanded', 'false');
     this.key.onclick = () => this.toggle();
     this.mode = el('span.mode');
+    this.fleet = el('span.mode');
     this.reason = el('small.reason');
+    this.failure = el('small.reason.failure');
     this.next = el('span');
     this.fill = el('i');
     this.bar = el('span.countdown', this.fill);
     this.percent = el('b');
-    this.of = el('small');
+    [this.of, this.when] = [el('small'), el('small')];
     this.chart = new Chart();
     this.flight = el('span');
     [this.calls, this.perSecond] = [el('span'), el('small')];
@@ -57,9 +69,9 @@ class Row {
 
     this.tr = el('tr',
       cell('State', 'td.state', this.glyph, el('span.two', this.state, this.since)),
-      cell('Circuit', 'th.circuit', el('span.name', this.key, this.mode), this.reason),
-      cell('Next try', 'td.next', this.next, this.bar),
-      cell('Failure rate', 'td.rate', el('span.two', this.percent, this.of), this.chart.svg),
+      cell('Circuit', 'th.circuit', el('span.name', this.key, this.mode, this.fleet), this.reason, this.failure),
+      cell('What next', 'td.next', this.next, this.bar),
+      cell('Failure rate', 'td.rate', el('span.two', this.percent, this.of, this.when), this.chart.svg),
       cell('In flight', 'td.num', this.flight),
       cell('Calls', 'td.num', this.calls, this.perSecond),
       cell('Rejected', 'td.num.rejected', this.rejected, this.rejectedPerSecond),
@@ -80,14 +92,19 @@ class Row {
     setAttr(this.tr, 'data-mode', s.mode);
     setAttr(this.use, 'href', '#sw-' + s.state);
     setText(this.state, STATES[s.state] ?? s.state);
-    setAttr(this.since, 'title', 'since ' + clockText(c.since));
-    setText(this.mode, MODES[s.mode] ?? '');
+    setAttr(this.since, 'title', (c.closed ? 'closed since ' : 'not closed since ') + clockText(c.closed ? c.since : c.outage));
+    setText(this.mode, s.mode === 'enforce' ? '' : MODES[s.mode] ?? s.mode);
+    setText(this.fleet, s.fleet ? 'by the fleet' : '');
     setText(this.reason, c.why);
     setAttr(this.reason, 'title', c.why);
+    setText(this.failure, c.failure && 'Last failure: ' + c.failure);
+    setAttr(this.failure, 'title', c.failure);
 
-    setText(this.percent, c.rate < 0 ? '–' : percent(c.rate));
-    setText(this.of, c.rate < 0 ? 'no calls' : number(s.counts.failures) + ' of ' + number(s.counts.calls));
-    this.chart.draw(c.history, now);
+    const counts = c.counts, judged = counts?.calls > 0;
+    setText(this.percent, judged ? percent(counts.failures / counts.calls) : '–');
+    setText(this.of, judged ? number(counts.failures) + ' of ' + plural(counts.calls, 'call') : c.closed ? 'no calls' : '');
+    setText(this.when, judged && counts !== s.counts ? 'when it opened' : '');
+    this.chart.draw(s.history);
     setText(this.flight, number(s.in_flight));
     setText(this.calls, number(c.calls));
     setText(this.perSecond, perSecond(c.speed.calls));
@@ -102,16 +119,16 @@ class Row {
   // tick moves what depends on the time alone.
   tick(now) {
     const { c, c: { s } } = this;
-    setText(this.since, 'for ' + duration(now - c.since));
+    setText(this.since, 'for ' + duration(now - (c.closed ? c.since : c.outage)));
     let text = '', left = 0;
-    if (s.mode === 'force-open') text = 'when set back';
-    else if (s.state === 'half-open') text = 'probing';
-    else if (s.state === 'open' && !c.until) text = 'no time set';
+    if (s.state === 'half-open') text = s.share > 0 ? percent(s.share) + ' let through' : 'probing';
+    else if (s.state === 'open' && !c.until) text = 'until set back';
     else if (s.state === 'open' && c.until > now) {
       left = c.until - now;
-      text = 'within ' + duration(left, true);
-    } else if (s.state === 'open') text = 'next call';
+      text = 'try in ' + duration(left, true);
+    } else if (s.state === 'open') text = 'try on next call';
     setText(this.next, text);
+    setAttr(this.next, 'title', left ? 'the first call from ' + clockText(c.until) + ' on' : '');
     this.bar.hidden = left === 0;
     if (left) this.fill.style.transform = 'scaleX(' + Math.min(1, left / Math.max(1, c.until - c.since)) + ')';
   }
@@ -140,13 +157,18 @@ class Row {
 
   showDetail() {
     const { c, c: { s, s: { counts, totals } } } = this;
+    const judged = k => k ? `${plural(k.calls, 'call')}, ${number(k.failures)} failed, ${number(k.slow)} slow` : '–';
     const facts = {
-      'Key': c.label, 'Reason': c.why.trim() || '–', 'Mode': s.mode,
-      'Since': clockText(c.since), 'Next try': c.until ? clockText(c.until) : '–',
-      'Successes': totals.successes, 'Failures': totals.failures, 'Ignored': totals.ignored,
-      'Slow': totals.slow, 'Late': totals.late, 'Rejected': totals.rejected,
-      'In the window': `${counts.calls} calls, ${counts.failures} failed, ${counts.slow} slow`,
+      'Key': c.label, 'Reason': c.why.trim() || '–',
+      'Last failure': s.last_failure ? visible(s.last_failure) : '–',
+      'Outage since': c.closed ? '–' : clockText(c.outage), 'State since': clockText(c.since),
+      'Next try': c.until ? clockText(c.until) : '–', 'Let through': percent(s.share),
+      'Mode': s.mode, 'Moved by': ORIGINS[s.origin] ?? s.origin,
+      'When it opened': judged(s.opened_on), 'In the window': judged(counts),
       'Failed in a row': counts.consecutive_failures, 'Overdue now': counts.overdue,
+      'Opened in this outage': c.closed ? '–' : s.outage_opened ?? 0, 'Rejected in it': c.closed ? '–' : s.outage_rejected ?? 0,
+      'Successes': totals.successes, 'Failures': totals.failures, 'Ignored': totals.ignored,
+      'Slow': totals.slow, 'Late': totals.late, 'Rejected': totals.rejected, 'Bodies still open': s.answered,
     };
     const dl = this.detail.querySelector('dl');
     for (const [i, [name, value]] of Object.entries(facts).entries()) {
@@ -163,33 +185,37 @@ function cell(label, spec, ...children) {
   return e;
 }
 
-// Chart draws a History: a bar for each slot, over the times in which the
-// circuit was not closed.
+// Chart draws what the server remembers of a circuit: a bar for each slot, over
+// the times in which it was not closed. The last slot is that of now.
+const SLOTS = 100;
 class Chart {
   static STEP = 2;
   static HEIGHT = 28;
   open = svg('path', { class: 'was-open' });
   half = svg('path', { class: 'was-half-open' });
   bars = svg('path', { class: 'bars' });
-  svg = svg('svg', { class: 'chart', role: 'img', width: SLOTS * Chart.STEP, height: Chart.HEIGHT }, this.open, this.half, this.bars);
+  calm = svg('path', { class: 'calm' });
+  svg = svg('svg', { class: 'chart', role: 'img', width: SLOTS * Chart.STEP, height: Chart.HEIGHT }, this.open, this.half, this.calm, this.bars);
 
-  draw(history, now) {
-    const { STEP, HEIGHT } = Chart;
-    let bars = '', open = '', half = '', peak = -1;
-    history.each(now, (age, rate, rank) => {
-      const x = (SLOTS - 1 - age) * STEP;
+  draw(history) {
+    const { STEP, HEIGHT } = Chart, rates = history?.rates ?? [];
+    let bars = '', calm = '', open = '', half = '', peak = -1;
+    rates.forEach((rate, i) => {
+      const x = (SLOTS - rates.length + i) * STEP, state = history.states[i];
       const column = `M${x} 0h${STEP}v${HEIGHT}h-${STEP}z`;
-      if (rank === RANK.open) open += column;
-      if (rank === RANK['half-open']) half += column;
-      if (rate === NONE) return;
+      if (state === 'o') open += column;
+      if (state === 'h') half += column;
+      if (rate < 0) return;
       peak = Math.max(peak, rate);
-      const y = Math.max(1, Math.round(rate / 100 * HEIGHT));
-      bars += `M${x} ${HEIGHT - y}h${STEP}v${y}h-${STEP}z`;
+      const y = Math.max(1, Math.round(rate / 100 * HEIGHT)), bar = `M${x} ${HEIGHT - y}h${STEP}v${y}h-${STEP}z`;
+      if (rate > 0) bars += bar;
+      else calm += bar;
     });
     setAttr(this.open, 'd', open);
     setAttr(this.half, 'd', half);
+    setAttr(this.calm, 'd', calm);
     setAttr(this.bars, 'd', bars);
-    setAttr(this.svg, 'aria-label', (peak < 0 ? 'no calls seen' : 'at most ' + peak + ' %') + (open ? ', was open' : ''));
+    setAttr(this.svg, 'aria-label', (peak < 0 ? 'no failures seen' : 'at most ' + peak + ' %') + (open ? ', was open' : half ? ', was half-open' : ''));
   }
 }
 
@@ -219,7 +245,7 @@ function showRows(list) {
 }
 
 // showChips writes how many circuits there are of each kind.
-function showChips(chosen) {
+function showChips(chosen, sums) {
   const box = $('chips');
   for (const [name, chip] of Object.entries(CHIPS)) {
     if (!chip.button) {
@@ -230,8 +256,7 @@ function showChips(chosen) {
       chip.button.dataset.chip = name;
       box.append(chip.button);
     }
-    let count = 0;
-    for (const c of circuits.values()) if (chip.test(c)) count++;
+    const count = chip.of(sums);
     setText(chip.count, number(count));
     setAttr(chip.button, 'aria-pressed', String(name === chosen));
     setAttr(chip.button, 'data-none', String(count === 0));
@@ -239,28 +264,10 @@ function showChips(chosen) {
 }
 
 // showTitle tells the state of things to whoever has another tab in front.
-function showTitle() {
-  let open = 0;
-  for (const c of circuits.values()) if (c.s.state === 'open') open++;
+function showTitle(open) {
   const title = document.querySelector('h1').textContent;
   document.title = open ? `(${open} open) ${title}` : title;
   const arm = open ? '9 21 24 7' : '9 21h14';
   const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><g fill="none" stroke="${open ? '#d0391f' : '#3d7a63'}" stroke-width="4" stroke-linecap="round"><path d="M2 21h3M27 21h3M${arm}"/><circle cx="7" cy="21" r="2"/><circle cx="25" cy="21" r="2"/></g></svg>`;
   setAttr($('icon'), 'href', 'data:image/svg+xml,' + encodeURIComponent(icon));
-}
-
-const VERBS = { 'open': 'opened', 'half-open': 'probing', 'closed': 'closed' };
-
-// showEvent puts an event on top of the list.
-function showEvent(state, at, key, what, notes) {
-  const name = el('button.key', visible(key));
-  name.type = 'button';
-  name.title = 'Show only ' + visible(key);
-  name.onclick = () => setFilter(visible(key));
-  const li = el('li', el('time', clockText(at)), state ? glyph(state) : el('span.glyph'),
-    el('span.what', el('span', name, ' ', el('b', what)), el('small', notes.filter(Boolean).join(' · '))));
-  li.dataset.state = state;
-  const list = $('events');
-  list.prepend(li);
-  while (list.childElementCount > 200) list.lastChild.remove();
 }

@@ -56,8 +56,8 @@ type Reading struct {
 	// Circuits are those with series of their own, in the order of their labels:
 	// the Prometheus client sorts what is in order in a fraction of the time.
 	Circuits []Circuit
-	// Other is all the rest as one; only its InFlight and Totals are set. It is
-	// nil until there has been a key without series of its own.
+	// Other is all the rest as one; only its InFlight, Answered and Totals are
+	// set. It is nil until there has been a key without series of its own.
 	Other *Circuit
 	// States is how many circuits are in each state, indexed by it, those
 	// without series of their own included.
@@ -115,7 +115,7 @@ func (m *Meter) Read() Reading {
 	}
 	m.assign(rows)
 
-	rest := 0
+	var inFlight, answered int
 	for _, r := range rows {
 		grown := minus(r.now.Totals, r.seen)
 		r.seen = r.now.Totals
@@ -126,7 +126,8 @@ func (m *Meter) Read() Reading {
 		}
 		if !r.named {
 			m.hasOther = true
-			rest += r.now.InFlight
+			inFlight += r.now.InFlight
+			answered += r.now.Answered
 			continue
 		}
 		c := Circuit{Label: Label(r.key), Snapshot: r.now}
@@ -137,7 +138,7 @@ func (m *Meter) Read() Reading {
 	if m.hasOther {
 		reading.Other = &Circuit{
 			Label:    Other,
-			Snapshot: breaker.Snapshot{InFlight: rest, Totals: m.other},
+			Snapshot: breaker.Snapshot{InFlight: inFlight, Answered: answered, Totals: m.other},
 		}
 	}
 	return reading

@@ -133,7 +133,7 @@ func TestANotableCircuitTakesTheQuietestPlace(t *testing.T) {
 
 			set.Get("once").Trip(time.Hour, "test")
 			require.Equal(t, []string{"big", "once", "other"}, labels(m.Read()))
-			set.Get("once").Reset()
+			set.Get("once").Reset("test")
 			require.Equal(t, []string{"big", "once", "other"}, labels(m.Read()))
 
 			call(set, "small", 2, breaker.Success)
@@ -223,7 +223,7 @@ func TestEachCallIsCountedOnceAndNothingFalls(t *testing.T) {
 				case 3:
 					set.Get(key).Trip(time.Hour, "test")
 				case 4:
-					set.Get(key).Reset()
+					set.Get(key).Reset("test")
 				case 5:
 					read()
 					set.Remove(key)
