@@ -398,8 +398,8 @@ func TestMillionFailingHostsLeaveTheLiveOnesProtected(t *testing.T) {
 				if p, err := b.Allow(t.Context()); err == nil {
 					p.Done(Failure)
 				}
-				time.Sleep(20 * time.Microsecond)
 			}
+			time.Sleep(100 * time.Microsecond)
 			if n%2 == 0 { // half of them open
 				b.Trip(5*time.Second, "test")
 			}
@@ -423,7 +423,7 @@ func TestMillionFailingHostsLeaveTheLiveOnesProtected(t *testing.T) {
 			}
 		}
 		got := set.Stats()
-		if got.Keys != defaultMaxKeys || got.EvictedActive > defaultMaxKeys/mostLooks || got.Demoted < uint64(madeUp)/3 {
+		if got.Keys != defaultMaxKeys || got.EvictedActive != 0 || got.Demoted < uint64(madeUp)/3 {
 			t.Errorf("%+v", got)
 		}
 		t.Logf("%+v; a live host that is down: %+v, without the attack %+v", got, inSet[0], apart[0])

@@ -177,8 +177,7 @@ func (r rig) outage(perSecond float64, lasts time.Duration) (probes int) {
 	r.Helper()
 	every := time.Duration(float64(time.Second) / perSecond)
 	var told time.Time // the next probe, as the first rejection of this opening said
-	for r.now() < lasts {
-		state := r.b.State()
+	for n := 0; r.now() < lasts; n++ {
 		p, err := r.b.Allow(r.Context())
 		now := time.Now()
 		var open *breaker.OpenError
@@ -194,8 +193,8 @@ func (r rig) outage(perSecond float64, lasts time.Duration) (probes int) {
 			told = time.Time{}
 			p.Fail(errBroken)
 		case err == nil:
-			if state != breaker.Closed {
-				r.Fatalf("at %v: let through when %v, and no probe", r.now(), state)
+			if probes > 0 {
+				r.Fatalf("at %v: let through, and no probe", r.now())
 			}
 			p.Fail(errBroken)
 		case errors.As(err, &open):
@@ -205,6 +204,9 @@ func (r rig) outage(perSecond float64, lasts time.Duration) (probes int) {
 			}
 			if !until.Equal(told) || !until.After(now) || open.RetryAfter() != until.Sub(now) {
 				r.Fatalf("at %v: rejected until %v, told %v before", r.now(), until.Sub(r.start), told.Sub(r.start))
+			}
+			if n%50 > 0 {
+				break
 			}
 			if s := r.b.Snapshot(); !s.Until.Equal(told) {
 				r.Fatalf("at %v: Snapshot says until %v, the error %v", r.now(), s.Until.Sub(r.start), told.Sub(r.start))
