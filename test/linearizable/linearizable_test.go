@@ -15,56 +15,64 @@ import (
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
 )
 
-// rules have nothing to do with time, but for OpenFor.
-func rules(openFor time.Duration) breaker.Config {
-	return breaker.Config{
-		Window:              24 * time.Hour,
-		FailureRate:         -1,
-		ConsecutiveFailures: failuresToOpen,
-		ConsecutiveSpan:     -1,
-		OpenFor:             openFor,
-		MaxOpenFor:          openFor,
-		Jitter:              -1,
-		Probes:              probes,
-		ProbeSuccesses:      successesToClose,
-		ProbeTimeout:        24 * time.Hour,
-	}
+// rules are those of a plain breaker. Nothing of it has to do with time: a circuit stays
+// open until a client sets it back or lets it be probed.
+var rules = breaker.Config{
+	Window:              24 * time.Hour,
+	ShedRate:            -1,
+	ConsecutiveFailures: failuresToOpen,
+	ConsecutiveSpan:     -1,
+	Chance:              -1,
+	HangAfter:           -1,
+	OpenFor:             24 * time.Hour,
+	ProbeShare:          -1,
+	Jitter:              -1,
+	Probes:              probes,
+	ProbeSuccesses:      successesToClose,
+	ProbeTimeout:        24 * time.Hour,
+	SlowStart:           -1,
 }
 
 func TestConcurrentCallsAreLinearizable(t *testing.T) {
-	histories, steps := 250, 50
+	histories, steps := 500, 50
 	if testing.Short() {
-		histories = 50
+		histories = 100
 	}
-	for name, openFor := range map[string]time.Duration{"open for ever": 24 * time.Hour, "open for no time": 1} {
-		t.Run(name, func(t *testing.T) {
-			model := sequential(openFor > 1)
-			var met [3]int // operations that found the circuit in each state
-			overlaps := 0
-			for seed := range uint64(histories) {
-				b := breaker.New("peer", rules(openFor))
-				history := record(b, seed, steps, openFor > 1)
-				verdict, info := porcupine.CheckOperationsVerbose(model, history, time.Minute)
-				if verdict != porcupine.Ok {
-					t.Fatalf("history %d is %v:\n%s", seed, verdict, describe(model, history, info))
-				}
-				overlaps += overlapping(history)
-				for _, op := range history {
-					if op.Input.(operation).kind == state {
-						met[op.Output.(result).state]++
-					}
+	var met [3]int // operations that found the circuit in each state
+	var acted [2]int
+	overlaps := 0
+	for seed := range uint64(histories) {
+		b := breaker.New("peer", rules)
+		history := record(b, seed, steps)
+		verdict, info := porcupine.CheckOperationsVerbose(sequential, history, time.Minute)
+		if verdict != porcupine.Ok {
+			t.Fatalf("history %d is %v:\n%s", seed, verdict, describe(history, info))
+		}
+		overlaps += overlapping(history)
+		for _, op := range history {
+			switch op.Input.(operation).kind {
+			case state:
+				met[op.Output.(result).state]++
+			case hold, retry:
+				if op.Output.(result).acts {
+					acted[1]++
+				} else {
+					acted[0]++
 				}
 			}
-			t.Logf("%d operations overlapped another; states met: %v", overlaps, met)
-			if met[breaker.Closed] == 0 || met[breaker.Open] == 0 || openFor == 1 && met[breaker.HalfOpen] == 0 || overlaps == 0 {
-				t.Errorf("the histories show too little: %d overlaps, states %v", overlaps, met)
-			}
-		})
+		}
+	}
+	t.Logf("%d operations overlapped another; states met: %v; hold and retry refused and acted: %v", overlaps, met, acted)
+	for _, n := range append(met[:], acted[0], acted[1], overlaps) {
+		if n < histories/10 {
+			t.Errorf("the histories show too little")
+			break
+		}
 	}
 }
 
 // record lets clients use b at random, and returns what they did and got.
-func record(b *breaker.Breaker, seed uint64, steps int, mayReset bool) []porcupine.Operation {
+func record(b *breaker.Breaker, seed uint64, steps int) []porcupine.Operation {
 	start := time.Now()
 	histories := make([][]porcupine.Operation, clients)
 	var arrived atomic.Int64
@@ -77,7 +85,7 @@ func record(b *breaker.Breaker, seed uint64, steps int, mayReset bool) []porcupi
 				runtime.Gosched()
 			}
 			for range steps {
-				c.act(mayReset)
+				c.act()
 			}
 			histories[id] = c.history
 		})
@@ -109,23 +117,28 @@ type client struct {
 	random  *rand.Rand
 	start   time.Time
 	permits [permits]*breaker.Permit
+	seen    uint64 // the generation that it has seen last
 	history []porcupine.Operation
 }
 
 // act does one operation.
-func (c *client) act(mayReset bool) {
+func (c *client) act() {
 	n := c.random.IntN(permits)
 	op := operation{kind: totals}
-	switch dice := c.random.IntN(40); {
+	switch dice := c.random.IntN(50); {
 	case dice < 30 && c.permits[n] == nil:
 		op = operation{kind: allow, permit: c.id*permits + n}
 	case dice < 30:
 		op = operation{kind: done, permit: c.id*permits + n, outcome: c.outcome()}
 	case dice < 31:
 		op = operation{kind: trip}
-	case dice < 33 && mayReset:
+	case dice < 32:
 		op = operation{kind: reset}
-	case dice < 37:
+	case dice < 33:
+		op = operation{kind: hold, generation: c.seen}
+	case dice < 39:
+		op = operation{kind: retry, generation: c.seen}
+	case dice < 42:
 		op = operation{kind: state}
 	}
 	var got result
@@ -143,13 +156,18 @@ func (c *client) act(mayReset bool) {
 	case trip:
 		c.b.Trip(0, "test")
 	case reset:
-		c.b.Reset()
+		c.b.Reset("test")
+	case hold:
+		got = result{acts: c.b.Hold(op.generation, 24*time.Hour, "test")}
+	case retry:
+		got = result{acts: c.b.Retry(op.generation, 0)}
 	case state:
 		got = result{state: c.b.State()}
 	case totals:
 		s := c.b.Snapshot()
 		s.Totals.Rejected, s.Totals.OpenTime = 0, 0
-		got = result{state: s.State, totals: s.Totals, run: s.Counts.ConsecutiveFailures}
+		got = result{state: s.State, totals: s.Totals, run: s.Counts.ConsecutiveFailures, generation: s.Generation}
+		c.seen = s.Generation
 	}
 	c.history = append(c.history, porcupine.Operation{
 		ClientId: c.id, Input: op, Call: int64(called), Output: got, Return: int64(time.Since(c.start)),
@@ -165,7 +183,7 @@ func (c *client) outcome() breaker.Outcome {
 }
 
 // describe lists the longest order that the model allows, and what is left.
-func describe(model porcupine.Model, history []porcupine.Operation, info porcupine.LinearizationInfo) string {
+func describe(history []porcupine.Operation, info porcupine.LinearizationInfo) string {
 	var longest []porcupine.Operation
 	for _, orders := range info.PartialLinearizationsOperations() {
 		for _, order := range orders {
@@ -177,7 +195,7 @@ func describe(model porcupine.Model, history []porcupine.Operation, info porcupi
 	var s strings.Builder
 	write := func(op porcupine.Operation) {
 		s.WriteString(time.Duration(op.Call).String() + "–" + time.Duration(op.Return).String() + " ")
-		s.WriteString(model.DescribeOperation(op.Input, op.Output) + "\n")
+		s.WriteString(sequential.DescribeOperation(op.Input, op.Output) + "\n")
 	}
 	ordered := map[porcupine.Operation]bool{}
 	for _, op := range longest {
@@ -197,35 +215,45 @@ func describe(model porcupine.Model, history []porcupine.Operation, info porcupi
 func TestImpossibleHistoriesAreRefused(t *testing.T) {
 	admitted := result{admitted: true}
 	probe := result{admitted: true, probe: true}
-	fail := func(n int) operation { return operation{done, n, breaker.Failure} }
+	fail := func(n int) operation { return operation{kind: done, permit: n, outcome: breaker.Failure} }
+	ask := func(n int) operation { return operation{kind: allow, permit: n} }
+	due := operation{kind: retry, generation: 1}
+	acts := result{acts: true}
 	type step struct {
 		in  operation
 		out result
 	}
 	opening := []step{
-		{operation{kind: allow, permit: 0}, admitted}, {operation{kind: allow, permit: 1}, admitted},
-		{operation{kind: allow, permit: 2}, admitted}, {operation{kind: allow, permit: 3}, admitted},
+		{ask(0), admitted}, {ask(1), admitted}, {ask(2), admitted}, {ask(3), admitted},
 		{fail(0), result{}}, {fail(1), result{}}, {fail(2), result{}},
 	}
 	for name, test := range map[string]struct {
 		then     []step
 		possible bool
 	}{
-		"rejected when open":     {[]step{{operation{kind: allow}, result{}}}, true},
-		"admitted when open":     {[]step{{operation{kind: allow}, admitted}}, false},
-		"closed after failures":  {[]step{{operation{kind: state}, result{state: breaker.Closed}}}, false},
-		"late call moves a run":  {[]step{{operation{kind: reset}, result{}}, {fail(3), result{}}, {operation{kind: totals}, result{totals: breaker.Totals{Failures: 4, Opened: 1}, run: 1}}}, false},
-		"late call is late":      {[]step{{operation{kind: reset}, result{}}, {fail(3), result{}}, {operation{kind: totals}, result{totals: breaker.Totals{Failures: 3, Late: 1, Opened: 1}}}}, true},
-		"as many probes as fit":  {[]step{{operation{kind: allow}, probe}, {operation{kind: allow, permit: 1}, probe}}, true},
-		"one probe too many":     {[]step{{operation{kind: allow}, probe}, {operation{kind: allow, permit: 1}, probe}, {operation{kind: allow, permit: 2}, probe}}, false},
-		"a probe freed its slot": {[]step{{operation{kind: allow}, probe}, {operation{kind: allow, permit: 1}, probe}, {operation{kind: done, permit: 1}, result{}}, {operation{kind: allow, permit: 2}, probe}}, true},
+		"rejected when open":       {[]step{{ask(0), result{}}}, true},
+		"admitted when open":       {[]step{{ask(0), admitted}}, false},
+		"probed before its time":   {[]step{{ask(0), probe}}, false},
+		"closed after failures":    {[]step{{operation{kind: state}, result{state: breaker.Closed}}}, false},
+		"late call moves a run":    {[]step{{operation{kind: reset}, result{}}, {fail(3), result{}}, {operation{kind: totals}, result{totals: breaker.Totals{Failures: 4, Opened: 1}, run: 1, generation: 2}}}, false},
+		"late call is late":        {[]step{{operation{kind: reset}, result{}}, {fail(3), result{}}, {operation{kind: totals}, result{totals: breaker.Totals{Failures: 3, Late: 1, Opened: 1}, generation: 2}}}, true},
+		"another generation":       {[]step{{operation{kind: totals}, result{state: breaker.Open, totals: breaker.Totals{Failures: 3, Opened: 1}, run: 0, generation: 2}}}, false},
+		"as many probes as fit":    {[]step{{due, acts}, {ask(0), probe}, {ask(1), probe}}, true},
+		"one probe too many":       {[]step{{due, acts}, {ask(0), probe}, {ask(1), probe}, {ask(2), probe}}, false},
+		"a probe freed its slot":   {[]step{{due, acts}, {ask(0), probe}, {ask(1), probe}, {operation{kind: done, permit: 1}, result{}}, {ask(2), probe}}, true},
+		"due and rejected":         {[]step{{due, acts}, {ask(0), result{}}}, false},
+		"retry of what has passed": {[]step{{operation{kind: retry}, acts}}, false},
+		"retry when closed":        {[]step{{operation{kind: reset}, result{}}, {operation{kind: retry, generation: 2}, acts}}, false},
+		"retry when tripped":       {[]step{{operation{kind: trip}, result{}}, {due, acts}}, false},
+		"hold of what is due":      {[]step{{due, acts}, {operation{kind: hold, generation: 1}, acts}, {ask(0), result{}}}, true},
+		"hold when half-open":      {[]step{{due, acts}, {ask(0), probe}, {operation{kind: hold, generation: 2}, acts}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var history []porcupine.Operation
 			for i, s := range append(opening[:len(opening):len(opening)], test.then...) {
 				history = append(history, porcupine.Operation{Input: s.in, Output: s.out, Call: int64(2 * i), Return: int64(2*i + 1)})
 			}
-			if got := porcupine.CheckOperations(sequential(false), history); got != test.possible {
+			if got := porcupine.CheckOperations(sequential, history); got != test.possible {
 				t.Errorf("possible = %v, want %v", got, test.possible)
 			}
 		})

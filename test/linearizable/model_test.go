@@ -23,9 +23,10 @@ const (
 
 // An operation is what one client did.
 type operation struct {
-	kind    kind
-	permit  int // the number of the permit that is asked for or ended
-	outcome breaker.Outcome
+	kind       kind
+	permit     int // the number of the permit that is asked for or ended
+	outcome    breaker.Outcome
+	generation uint64 // that hold and retry mean
 }
 
 type kind string
@@ -35,6 +36,8 @@ const (
 	done   kind = "done"
 	trip   kind = "trip"
 	reset  kind = "reset"
+	hold   kind = "hold"
+	retry  kind = "retry"
 	state  kind = "state"
 	totals kind = "totals"
 )
@@ -45,12 +48,16 @@ type result struct {
 	state           breaker.State  // state, totals
 	totals          breaker.Totals // totals: those that have nothing to do with time
 	run             int            // totals
+	generation      uint64         // totals
+	acts            bool           // hold, retry
 }
 
 // A circuit is the model: one moment of a breaker.
 type circuit struct {
 	state      breaker.State
-	generation int
+	byOperator bool // it was tripped
+	due        bool // the next call is a probe
+	generation uint64
 	run        int
 	out        int // probes
 	good       int // probes in a row
@@ -59,42 +66,36 @@ type circuit struct {
 }
 
 type permit struct {
-	generation int
+	generation uint64
 	probe      bool
 }
 
-// sequential returns the model. If the open time is next to nothing, then a
-// call may find it over or not.
-func sequential(openForEver bool) porcupine.Model {
-	m := porcupine.NondeterministicModel{
-		Init: func() []any { return []any{circuit{generation: 1}} },
-		Step: func(s, in, out any) []any {
-			return s.(circuit).step(in.(operation), out.(result), openForEver)
-		},
-		DescribeOperation: func(in, out any) string { return fmt.Sprintf("%+v: %+v", in, out) },
-		DescribeState:     func(s any) string { return fmt.Sprintf("%+v", s) },
-	}
-	return m.ToModel()
+// sequential is the model. It knows what each operation gets, and in which state that
+// leaves the circuit.
+var sequential = porcupine.Model{
+	Init: func() any { return circuit{} },
+	Step: func(s, in, out any) (bool, any) {
+		c := s.(circuit)
+		return c.step(in.(operation)) == out.(result), c
+	},
+	DescribeOperation: func(in, out any) string { return fmt.Sprintf("%+v: %+v", in, out) },
+	DescribeState:     func(s any) string { return fmt.Sprintf("%+v", s) },
 }
 
-// step returns the states in which op, having got that result, may leave c:
-// none if it cannot have got it.
-func (c circuit) step(op operation, got result, openForEver bool) []any {
+// step does op, and returns what it gets.
+func (c *circuit) step(op operation) (got result) {
 	switch op.kind {
 	case allow:
-		if c.state == breaker.Open && got.admitted && !openForEver {
+		if c.state == breaker.Open && c.due {
 			c.enter(breaker.HalfOpen)
 		}
-		want := result{admitted: c.state == breaker.Closed || c.state == breaker.HalfOpen && c.out < probes}
-		want.probe = want.admitted && c.state == breaker.HalfOpen
-		if got != want {
-			return nil
-		}
-		if want.probe {
+		got.admitted = c.state == breaker.Closed || c.state == breaker.HalfOpen && c.out < probes
+		got.probe = got.admitted && c.state == breaker.HalfOpen
+		if got.probe {
 			c.out++
 		}
-		if want.admitted {
-			c.permits[op.permit] = permit{c.generation, want.probe}
+		if got.admitted {
+			c.permits[op.permit] = permit{c.generation, got.probe}
 		}
 	case done:
 		c.end(op)
@@ -102,19 +103,26 @@ func (c circuit) step(op operation, got result, openForEver bool) []any {
 		if c.state != breaker.Open {
 			c.enter(breaker.Open)
 		}
+		c.byOperator, c.due = true, false
 	case reset:
 		c.enter(breaker.Closed)
-		c.run = 0
+	case hold:
+		got.acts = op.generation == c.generation && c.state != breaker.HalfOpen
+		switch {
+		case got.acts && c.state == breaker.Closed:
+			c.enter(breaker.Open)
+		case got.acts:
+			c.due = false
+		}
+	case retry:
+		got.acts = op.generation == c.generation && c.state == breaker.Open && !c.byOperator
+		c.due = c.due || got.acts
 	case state:
-		if got.state != c.state {
-			return nil
-		}
+		got.state = c.state
 	case totals:
-		if got != (result{state: c.state, totals: c.totals, run: c.run}) {
-			return nil
-		}
+		got = result{state: c.state, totals: c.totals, run: c.run, generation: c.generation}
 	}
-	return []any{c}
+	return got
 }
 
 func (c *circuit) end(op operation) {
@@ -136,7 +144,6 @@ func (c *circuit) end(op operation) {
 			c.run = 0
 		} else if c.good++; c.good == successesToClose {
 			c.enter(breaker.Closed)
-			c.run = 0
 		}
 	case breaker.Failure:
 		c.totals.Failures++
@@ -153,6 +160,7 @@ func (c *circuit) enter(s breaker.State) {
 	if s == breaker.Open {
 		c.totals.Opened++
 	}
-	c.state, c.out, c.good = s, 0, 0
+	c.state, c.out, c.good, c.run = s, 0, 0, 0
+	c.byOperator, c.due = false, false
 	c.generation++
 }
