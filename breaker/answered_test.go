@@ -63,26 +63,37 @@ func TestEndlessStreamsCountAsGood(t *testing.T) {
 	}
 }
 
-// Bodies that are never closed are seen, ten thousand of them, and blind nobody: when the
-// host goes down it is noticed.
+// Bodies that are never closed are seen, ten thousand of them, and blind no rule: when
+// the host goes down it is noticed as soon as without them.
 func TestLeakedBodiesBlindNobody(t *testing.T) {
-	inBubble(t, breaker.Config{}, func(r rig) {
-		for range 10_000 {
-			r.admit().Answered()
-			time.Sleep(time.Millisecond)
-		}
-		if s := r.b.Snapshot(); s.Answered != 10_000 || s.InFlight != 0 || s.State != breaker.Closed {
-			r.Errorf("%+v", s)
-		}
-		down := r.now()
-		for r.b.State() == breaker.Closed && r.now() < down+10*time.Second {
-			r.fail(1)
-			time.Sleep(20 * time.Millisecond)
-		}
-		if r.b.State() != breaker.Open || r.now() > down+1500*time.Millisecond {
-			r.Errorf("%v, %v after the host went down", r.b.State(), r.now()-down)
-		}
-	})
+	for name, cfg := range map[string]breaker.Config{
+		"default":      {},
+		"failure rate": with(plain, func(c *breaker.Config) { c.FailureRate = 0.5 }),
+		"shedding":     with(plain, func(c *breaker.Config) { c.ShedRate = 0.5 }),
+		"last calls":   with(plain, func(c *breaker.Config) { c.WindowCalls, c.FailureRate = 100, 0.5 }),
+		"run":          with(plain, func(c *breaker.Config) { c.ConsecutiveFailures, c.ConsecutiveSpan = 5, time.Second }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, cfg, func(r rig) {
+				for range 10_000 {
+					r.admit().Answered()
+					time.Sleep(time.Millisecond)
+				}
+				r.drive(100, r.now()+30*time.Second, healthy)
+				if s := r.b.Snapshot(); s.Answered != 10_000 || s.State != breaker.Closed {
+					r.Errorf("%+v", s)
+				}
+				down := r.now()
+				for r.b.State() == breaker.Closed && r.now() < down+time.Minute {
+					r.fail(1)
+					time.Sleep(10 * time.Millisecond)
+				}
+				if r.b.State() == breaker.Closed || r.now() > down+11*time.Second {
+					r.Errorf("%v, %v after the host went down", r.b.State(), r.now()-down)
+				}
+			})
+		})
+	}
 }
 
 // Streams that break are failures: a host that begins to answer and never ends well is
