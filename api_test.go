@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "write testdata/api.txt")
+var update = flag.Bool("update", false, "write testdata/api.txt, and the figures of the README")
 
 // TestExportedAPI shows every change of what users can see in review: run
 // "go test -run ExportedAPI -update ." and commit testdata/api.txt with it.

@@ -9,8 +9,8 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"os"
-	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,96 +20,118 @@ import (
 
 	"github.com/seed-0b728cf8/httpbreaker"
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
+	"github.com/seed-0b728cf8/httpbreaker/internal/doctest"
 	"github.com/seed-0b728cf8/httpbreaker/statuspage"
 )
 
-// TestREADMECode shows that every block of Go in the README compiles: it stands
-// below, line by line.
-func TestREADMECode(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	source, err := os.ReadFile("readme_test.go")
-	require.NoError(t, err)
-
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	require.NotEmpty(t, blocks)
-	for _, block := range blocks {
-		assert.Contains(t, flat(string(source)), flat(block[1]), "a block of the README is not in this file")
-	}
-	assert.Less(t, strings.Count(string(readme[:strings.Index(string(readme), "```go")]), "\n"), 8,
-		"a reader wants to see code at once")
+// TestREADME shows that what the README shows compiles, that the tests which it names as
+// proof are there, and that its links lead somewhere.
+func TestREADME(t *testing.T) {
+	readme := doctest.Check(t, "README.md", "*_test.go", "breaker/*_test.go", "test/contract/*_test.go")
+	assert.Less(t, strings.Count(readme, "\n"), 250)
+	assert.Less(t, strings.Count(readme[:strings.Index(readme, "```go")], "\n"), 12, "a reader wants to see code at once")
 }
 
-// TestREADMENames shows that the tests which the README names as proof, and the
-// files that it links to, are there.
-func TestREADMENames(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	var tests strings.Builder
-	for _, pattern := range []string{"*_test.go", "breaker/*_test.go", "test/contract/*_test.go"} {
-		files, err := filepath.Glob(pattern)
-		require.NoError(t, err)
-		for _, file := range files {
-			source, err := os.ReadFile(file)
-			require.NoError(t, err)
-			tests.Write(source)
-		}
-	}
-	names := regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllStringSubmatch(string(readme), -1)
-	require.NotEmpty(t, names)
-	for _, name := range names {
-		assert.True(t, strings.Contains(tests.String(), "\nfunc "+name[1]+"(t *testing.T)"), "%s is no test", name[1])
-	}
-	for _, link := range regexp.MustCompile(`(?:\]\(|src(?:set)?=")([^)"#]+)`).FindAllStringSubmatch(string(readme), -1) {
-		if !strings.HasPrefix(link[1], "https://") {
-			_, err := os.Stat(link[1])
-			assert.NoError(t, err)
-		}
-	}
-}
-
-// TestREADMEFigures shows that the README's figures of quality are those of the
-// page that the bench writes.
+// TestREADMEFigures shows that the README's figures are those of the pages that the benches
+// write. "go test -run READMEFigures -update ." copies them.
 func TestREADMEFigures(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
+	text, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	page, err := os.ReadFile("bench/results/quality.md")
-	require.NoError(t, err)
-	_, section, _ := strings.Cut(string(readme), "## How well it decides")
-	section, _, _ = strings.Cut(section, "\n## ")
-	overview, _, _ := strings.Cut(string(page), "\n### ")
+	readme := string(text)
+	for title, figures := range map[string]func(*testing.T, string, []string) func(string) []string{
+		"## What it costs": speedFigures, "## How well it decides": qualityFigures,
+	} {
+		_, section, _ := strings.Cut(readme, "\n"+title+"\n")
+		section, _, _ = strings.Cut(section, "\n## ")
+		link := regexp.MustCompile(`\]\(([^)]+/(?:speed|quality)\.md)\)`).FindStringSubmatch(section)
+		require.NotEmpty(t, link, "%s does not say where its figures are from", title)
+		page, err := os.ReadFile(link[1])
+		require.NoError(t, err)
 
-	rows := regexp.MustCompile(`(?m)^\| ([^|\s][^|]*) \| (.*) \|$`).FindAllStringSubmatch(section, -1)
-	require.NotEmpty(t, rows)
-	for _, row := range rows {
-		name := row[1]
-		switch name {
-		case "**httpbreaker**", "no breaker":
-		default:
-			name += ", like ours"
+		table := rows(section)
+		require.Greater(t, len(table), 2, title)
+		of := figures(t, string(page), table[0][1:])
+		for _, row := range table[2:] {
+			want := append([]string{row[0]}, of(row[0])...)
+			if !*update {
+				assert.Equal(t, want, row, "%s: not as in %s", title, link[1])
+			}
+			readme = strings.Replace(readme, line(row), line(want), 1)
 		}
-		theirs := regexp.MustCompile(`(?m)^\| ` + regexp.QuoteMeta(name) + ` \| .*$`).FindString(overview)
-		for _, figure := range strings.Split(row[2], " | ") {
-			assert.Contains(t, theirs, "| "+figure+" |", name)
-		}
+	}
+	if *update {
+		require.NoError(t, os.WriteFile("README.md", []byte(readme), 0o644))
 	}
 }
 
-// flat leaves layout aside: indentation, alignment and comments, so that the
-// README may align its comments as it likes.
-func flat(code string) string {
-	var lines []string
-	for line := range strings.Lines(code) {
-		line, _, _ = strings.Cut(line, " // ")
-		if line = strings.TrimSpace(line); line != "" {
-			lines = append(lines, line)
+// qualityFigures reads the overview of the page of the control bench: the figures in the
+// columns with these titles, of a row.
+func qualityFigures(t *testing.T, page string, columns []string) func(string) []string {
+	_, overview, _ := strings.Cut(page, "\n## In short\n")
+	overview, _, _ = strings.Cut(overview, "\n## ")
+	table := rows(overview)
+	require.NotEmpty(t, table)
+	return func(name string) (figures []string) {
+		row := rowOf(t, table, name)
+		for _, c := range columns {
+			require.Contains(t, table[0], c)
+			figures = append(figures, plain(row[slices.Index(table[0], c)]))
 		}
+		return figures
 	}
-	return strings.Join(lines, "\n")
 }
+
+// speedFigures reads the goals on the page of the speed bench: what was measured for a row, on
+// the numbers of cores that the columns name.
+func speedFigures(t *testing.T, page string, columns []string) func(string) []string {
+	_, goals, _ := strings.Cut(page, "\n## Goals\n")
+	table := rows(goals)
+	require.NotEmpty(t, table)
+	what, cores, measured := slices.Index(table[0], "what"), slices.Index(table[0], "cores"), slices.Index(table[0], "measured")
+	return func(name string) (figures []string) {
+		for _, c := range columns {
+			n, _, _ := strings.Cut(c, " ") // "2 cores"
+			i := slices.IndexFunc(table, func(r []string) bool { return plain(r[what]) == name && plain(r[cores]) == n })
+			require.GreaterOrEqual(t, i, 0, "%q on %s", name, c)
+			figure, _, _ := strings.Cut(plain(table[i][measured]), " (") // without the range
+			figures = append(figures, figure)
+		}
+		return figures
+	}
+}
+
+// rows are the cells of the first table of text.
+func rows(text string) (table [][]string) {
+	for l := range strings.Lines(text) {
+		l = strings.TrimSpace(l)
+		if !strings.HasPrefix(l, "|") {
+			if table != nil {
+				return table
+			}
+			continue
+		}
+		var row []string
+		for cell := range strings.SplitSeq(strings.Trim(l, "|"), "|") {
+			row = append(row, strings.TrimSpace(cell))
+		}
+		table = append(table, row)
+	}
+	return table
+}
+
+func rowOf(t *testing.T, table [][]string, name string) []string {
+	i := slices.IndexFunc(table, func(r []string) bool { return plain(r[0]) == plain(name) })
+	require.GreaterOrEqual(t, i, 0, "the page has no row %q", name)
+	return table[i]
+}
+
+func line(row []string) string { return "| " + strings.Join(row, " | ") + " |\n" }
+
+func plain(cell string) string { return strings.ReplaceAll(cell, "**", "") }
 
 var (
 	_ = readmeClient
+	_ = readmeBase
 	_ = readmeOpen
 	_ = readmeClassify
 	_ = readmeKeys
@@ -121,6 +143,11 @@ var (
 
 func readmeClient() *http.Client {
 	client := &http.Client{Transport: httpbreaker.New(nil), Timeout: 10 * time.Second}
+	return client
+}
+
+func readmeBase(base http.RoundTripper) *http.Client {
+	client := &http.Client{Transport: httpbreaker.New(&httpbreaker.Config{Base: base})}
 	return client
 }
 
@@ -160,7 +187,7 @@ func readmeFallback() http.RoundTripper {
 
 func readmeRules() http.RoundTripper {
 	circuits := breaker.NewSet(breaker.Options{
-		Config: breaker.Config{SlowCall: time.Second, FailureRate: 0.3},
+		Config: breaker.Config{SlowCall: time.Second},
 		Override: func(key string, c *breaker.Config) {
 			if key == "reports.example.com" {
 				c.SlowCall = 30 * time.Second

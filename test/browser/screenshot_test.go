@@ -23,7 +23,7 @@ import (
 	"github.com/seed-0b728cf8/httpbreaker/statuspage"
 )
 
-var update = flag.Bool("update", false, "take the screenshots in docs anew")
+var update = flag.Bool("update", false, "take the screenshots anew")
 
 // service is a part of the upstream: how often it fails is up to the script.
 type service struct {
@@ -40,7 +40,7 @@ func pass(ctx context.Context, d time.Duration) {
 	}
 }
 
-// TestScreenshot takes docs/statuspage.png and docs/statuspage-dark.png: real
+// TestScreenshot takes statuspage.png and statuspage-dark.png: real
 // calls over loopback to services of which one goes down, one is flaky, one has
 // recovered, and two are in the hands of operators.
 func TestScreenshot(t *testing.T) {
@@ -142,7 +142,7 @@ func TestScreenshot(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile("../../docs/"+file, png, 0o644); err != nil {
+		if err := os.WriteFile(file, png, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
