@@ -3,7 +3,7 @@
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help test race lint fuzz api bench quality statuspage ci
+.PHONY: help test race lint fuzz soak mutate api bench quality figures statuspage ci release
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -18,13 +18,16 @@ race: ## the same with the race detector
 lint: ## gofmt, vet and staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet work
-	for m in $$(git ls-files 'go.mod' '*/go.mod' | xargs -n1 dirname); do (cd $$m && GOWORK=off go run $(STATICCHECK) ./...) || exit 1; done
+	go run $(STATICCHECK) work
 
 fuzz: ## fuzz the state machine against its model for a minute
 	go test -run '^$$' -fuzz '^FuzzBreaker$$' -fuzztime 1m ./breaker
 
 api: ## accept a change of the exported API into testdata/api.txt
 	go test -run ExportedAPI -update .
+
+figures: ## copy the figures of the benches into the README
+	go test -run READMEFigures -update .
 
 bench: ## measure speed against the peers and write docs/speed.md
 	go run ./bench/speed
@@ -37,3 +40,6 @@ statuspage: ## make the screenshots of the status page
 
 ci: ## all that is checked before a change lands; installs Debian packages
 	.ci/run
+
+release: ## check that VERSION can be released; "TAG=tag" tags it
+	.ci/release "$(VERSION)" $(TAG)
