@@ -23,10 +23,11 @@ import (
 	"github.com/seed-0b728cf8/httpbreaker/internal/doctest"
 )
 
-// The code of docs/testing.md and docs/recipes.md, word for word.
+// The code of docs/testing.md and docs/recipes.md is here, word for word, and no link is dead.
 func TestDocs(t *testing.T) {
 	doctest.Check(t, "docs/testing.md", "docs_test.go")
 	doctest.Check(t, "docs/recipes.md", "docs_test.go")
+	doctest.Check(t, "CONTRIBUTING.md")
 }
 
 func TestClientWithAMock(t *testing.T) {
