@@ -148,69 +148,50 @@ func get(client *http.Client, url string, buf []byte) error {
 	return nil
 }
 
+// serverSubjects are the transports that are measured over a real server. The
+// empty wrapper is the control: what it costs, any RoundTripper around another does.
+func serverSubjects() []subjects.Transport {
+	var list []subjects.Transport
+	for _, s := range subjects.Transports {
+		switch s.Name {
+		case "none", "httpbreaker", "httpbreaker-headersonly", subjects.BaselineTransport:
+			list = append(list, s)
+		}
+	}
+	return append(list, subjects.EmptyWrapper)
+}
+
 // BenchmarkServer is a real server on the loopback, under the load of 32 workers
-// that send one request after the other. Runs over the bare transport and over
-// a guarded one alternate in pairs. It reports the CPU time of the client for a
-// request, and as bare/guarded how many times as many requests the same CPU time
-// is good for: the median of the pairs.
+// that send one request after the other. The transports take turns in the rounds of
+// one process, and in each round another one begins. It reports the medians of the
+// rounds: the CPU time of the client for a request, and as bare/guarded how many
+// times as many requests the same CPU time is good for.
 func BenchmarkServer(b *testing.B) {
 	for _, protocol := range []string{"http1", "http2"} {
+		measured := sync.OnceValue(func() map[string]served { return measureServer(b, protocol) })
 		for _, s := range serverSubjects() {
-			if protocol == "http2" && !strings.HasPrefix(s.Name, "httpbreaker") {
-				continue
-			}
 			b.Run(protocol+"/"+s.Name, func(b *testing.B) {
-				benchmarkServer(b, protocol, s)
+				m := measured()[s.Name]
+				b.ReportMetric(m.ratio, "bare/guarded")
+				b.ReportMetric(m.cpu, "cpu-ns/op")
+				b.ReportMetric(float64(m.rounds), "rounds")
+				b.ReportMetric(0, "ns/op")
 			})
 		}
 	}
 }
 
-// serverSubjects are the transports that are measured over a real server, the
-// bare one against itself included: that shows how exact the figures are.
-func serverSubjects() []subjects.Transport {
-	var list []subjects.Transport
-	for _, s := range subjects.Transports {
-		if s.Name != "gobreaker-one" && s.Name != "resty" {
-			list = append(list, s)
-		}
-	}
-	return append(list, subjects.Transport{Name: "httpbreaker-scraped", New: newScrapedTransport})
+// served is what came of a transport.
+type served struct {
+	ratio, cpu float64
+	rounds     int
 }
 
-// newScrapedTransport returns a transport with 1,000 circuits of which somebody
-// takes snapshots all the time, a hundred times as often as a metrics server
-// would.
-func newScrapedTransport(base http.RoundTripper) http.RoundTripper {
-	set := breaker.NewSet(breaker.Options{})
-	for i := range 1000 {
-		set.Get(strconv.Itoa(i))
-	}
-	return scraped{httpbreaker.New(&httpbreaker.Config{Base: base, Breakers: set})}
-}
-
-type scraped struct{ *httpbreaker.Transport }
-
-func (s scraped) scrape(stop <-chan struct{}) {
-	every := time.NewTicker(100 * time.Millisecond)
-	defer every.Stop()
-	for {
-		for _, b := range s.Breakers().All() {
-			_ = b.Snapshot()
-		}
-		select {
-		case <-every.C:
-		case <-stop:
-			return
-		}
-	}
-}
-
-func benchmarkServer(b *testing.B, protocol string, s subjects.Transport) {
+func measureServer(b *testing.B, protocol string) map[string]served {
 	const workers = 32
-	pairs, requests := 20, 2000
+	rounds, requests := 30, 800
 	if testing.Short() {
-		pairs, requests = 3, 1000
+		rounds, requests = 2, 320
 	}
 	url, err := serverURL()
 	if err != nil {
@@ -218,51 +199,39 @@ func benchmarkServer(b *testing.B, protocol string, s subjects.Transport) {
 	}
 	base := &http.Transport{MaxIdleConnsPerHost: workers, Protocols: protocols(protocol == "http1", protocol == "http2")}
 	defer base.CloseIdleConnections()
-	bare := &http.Client{Transport: base}
-	guarded := &http.Client{Transport: s.New(base)}
-	runs := map[*http.Client]func() time.Duration{
-		bare:    func() time.Duration { return load(b, bare, url, workers, requests) },
-		guarded: func() time.Duration { return load(b, guarded, url, workers, requests) },
+	list := serverSubjects()
+	clients := make([]*http.Client, len(list))
+	for i, s := range list {
+		clients[i] = &http.Client{Transport: s.New(base)}
+		load(b, clients[i], url, workers, requests) // opens the connections
 	}
-	if s, ok := guarded.Transport.(scraped); ok {
-		unscraped := runs[guarded]
-		runs[guarded] = func() time.Duration {
-			stop := make(chan struct{})
-			defer close(stop)
-			go s.scrape(stop)
-			return unscraped()
+	took := make([][]float64, len(list))
+	for round := range rounds {
+		for i := range list {
+			i = (i + round) % len(list)
+			took[i] = append(took[i], float64(load(b, clients[i], url, workers, requests)))
 		}
 	}
-	runs[bare]() // opens the connections
-	sent := requests / workers * workers
-	for b.Loop() {
+	all := map[string]served{}
+	for i, s := range list {
 		var ratios, cpu []float64
-		for i := range pairs {
-			order := []*http.Client{bare, guarded}
-			if i%2 == 1 {
-				order = []*http.Client{guarded, bare}
-			}
-			took := map[*http.Client]time.Duration{}
-			for _, client := range order {
-				took[client] = runs[client]()
-			}
-			ratios = append(ratios, float64(took[bare])/float64(took[guarded]))
-			cpu = append(cpu, float64(took[guarded])/float64(sent))
+		for round := range rounds {
+			ratios = append(ratios, took[0][round]/took[i][round]) // the first is the bare one
+			cpu = append(cpu, took[i][round]/float64(requests))
 		}
-		b.ReportMetric(median(ratios), "bare/guarded")
-		b.ReportMetric(median(cpu), "cpu-ns/op")
-		b.ReportMetric(0, "ns/op")
-		if t, ok := guarded.Transport.(*httpbreaker.Transport); ok {
-			checkCounted(b, t.Breakers(), pairs*sent)
+		all[s.Name] = served{median(ratios), median(cpu), rounds}
+		if t, ok := clients[i].Transport.(*httpbreaker.Transport); ok {
+			checkCounted(b, t.Breakers(), (rounds+1)*requests)
 		}
 	}
+	return all
 }
 
 // checkCounted makes sure that the breaker has seen every request.
 func checkCounted(b *testing.B, set *breaker.Set, want int) {
 	for _, br := range set.All() {
-		if got := br.Snapshot().Totals.Successes; got < uint64(want) || got%uint64(want) != 0 {
-			b.Errorf("%d successes counted; want a multiple of %d", got, want)
+		if got := br.Snapshot().Totals.Successes; got != uint64(want) {
+			b.Errorf("%d successes counted; want %d", got, want)
 		}
 	}
 	if set.Len() != 1 {

@@ -2,6 +2,7 @@ package subjects
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -24,6 +25,7 @@ import (
 	"resty.dev/v3"
 
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
+	"github.com/seed-0b728cf8/httpbreaker/record"
 )
 
 // Calls makes n calls, one after the other, that succeed or fail, and returns
@@ -99,6 +101,14 @@ var Breakers = []Breaker{
 		Name: "httpbreaker-scraped", Title: "httpbreaker, while scraped", Module: Ours,
 		Settings: "defaults; meanwhile another goroutine takes a Snapshot every millisecond",
 		New:      newScraped,
+	},
+	{
+		Name: "httpbreaker-recorded", Title: "httpbreaker, every call recorded", Module: Ours,
+		Settings: "defaults; the hooks of package record write a line for each call to nowhere; what comes too fast is dropped",
+		New: func() Calls {
+			hooks := record.New(io.Discard, nil).Hooks()
+			return callOurs(breaker.New("api.example.com", breaker.Config{OpenFor: openFor, MaxOpenFor: openFor}, hooks))
+		},
 	},
 	{
 		Name: "gobreaker", Title: "sony/gobreaker, no window", Module: "github.com/sony/gobreaker/v2",

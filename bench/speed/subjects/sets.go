@@ -55,7 +55,7 @@ var Sets = []Set{
 	{
 		Name: "httpbreaker", Title: "httpbreaker, breaker.Set", Module: Ours,
 		About: "defaults, but as many keys as there are; bounded and evicting",
-		New:   func() KeyedCalls { return callSet(breaker.NewSet(breaker.Options{Config: ourConfig, MaxKeys: -1})) },
+		New:   func() KeyedCalls { return CallSet(breaker.NewSet(breaker.Options{Config: ourConfig, MaxKeys: -1})) },
 	},
 	{
 		Name: "gobreaker-rwmutex", Title: "sony/gobreaker in a map with a RWMutex", Module: "github.com/sony/gobreaker/v2",
@@ -173,7 +173,8 @@ var Sets = []Set{
 // ourConfig is the default, but for the time it stays open.
 var ourConfig = breaker.Config{OpenFor: openFor, MaxOpenFor: openFor}
 
-func callSet(set *breaker.Set) KeyedCalls {
+// CallSet returns calls through the breakers of a set.
+func CallSet(set *breaker.Set) KeyedCalls {
 	ctx := context.Background()
 	return func(n int, keys *Keys, ok bool) (through int) {
 		call := outcome(ok)

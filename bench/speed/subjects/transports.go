@@ -114,6 +114,16 @@ var Transports = []Transport{
 	},
 }
 
+// EmptyWrapper does nothing except to hand requests on.
+var EmptyWrapper = Transport{
+	Name: "wrapper", Title: "an empty wrapper", Settings: "a RoundTripper that calls the base",
+	New: func(base http.RoundTripper) http.RoundTripper { return &wrapper{base} },
+}
+
+type wrapper struct{ base http.RoundTripper }
+
+func (w *wrapper) RoundTrip(req *http.Request) (*http.Response, error) { return w.base.RoundTrip(req) }
+
 type roundTripperFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripperFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
