@@ -1,15 +1,22 @@
 // Command speed compares what circuit breakers cost: this project's, those of
-// other Go libraries, and none. It runs the Go benchmarks of the directory
-// above, prints the medians, and writes docs/speed.md.
+// other Go libraries, and none. It runs the Go benchmarks of the directory above
+// and writes bench/results/speed.md and its plot.
 //
-//	go run ./bench/speed
+//	go run ./speed            in bench/, on a quiet machine, for 12 minutes at most
+//	go run ./speed -short     only see that all of it works, in seconds
+//	go run ./speed -only 'Closed|Rejected' -count 6
 //
-// The benchmarks run as often as -count says, all of them once in each round, so
-// that what else the machine does hits all alike. A ratio is taken within each
-// round; the median of the rounds and the range of their middle half are shown.
+// The benchmarks run in rounds, each of them once in a round, so that what else the
+// machine does hits all alike. Times are CPU time. A ratio is taken within each
+// round. Shown are medians and 95 % intervals of the rounds.
+//
+// A run on a machine that was busy with other work says so, and writes neither
+// ratios nor the page, except with -force. What was measured is kept in the file
+// of -raw in the format of Go benchmarks, for benchstat and for -from.
 package main
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -24,72 +31,72 @@ import (
 
 const module = "github.com/seed-0b728cf8/httpbreaker/bench"
 
+type options struct {
+	count     int
+	limit     time.Duration
+	benchtime time.Duration
+	short     bool
+	only      *regexp.Regexp
+	force     bool
+	raw, from string
+}
+
 func main() {
 	var (
-		count     = flag.Int("count", 10, "`rounds` to run")
-		benchtime = flag.Duration("benchtime", 100*time.Millisecond, "`time` for each benchmark in a round")
-		short     = flag.Bool("short", false, "only see that everything works: one round of a few milliseconds each")
-		only      = flag.String("only", "", "run the benchmarks that match `regexp`, such as 'Closed|Rejected'")
-		out       = flag.String("out", "", "write the page to this `file` (default docs/speed.md, or none with -short or -only)")
+		o       options
+		pattern = flag.String("only", "", "run the benchmarks that match `regexp`, such as 'Closed|Rejected'; write no page")
 	)
+	flag.IntVar(&o.count, "count", 20, "`rounds` to run")
+	flag.DurationVar(&o.limit, "for", 11*time.Minute+30*time.Second, "begin no round that would end after this `time`, the build included")
+	flag.DurationVar(&o.benchtime, "benchtime", 30*time.Millisecond, "`time` for each benchmark in a round")
+	flag.BoolVar(&o.short, "short", false, "only see that everything works: one round of a few milliseconds each; write no page")
+	flag.BoolVar(&o.force, "force", false, "write the page and ratios although the machine was busy")
+	flag.StringVar(&o.raw, "raw", filepath.Join(os.TempDir(), "httpbreaker-speed.txt"), "keep what was measured in this `file`")
+	flag.StringVar(&o.from, "from", "", "measure nothing; write the page from a `file` that -raw has kept")
 	flag.Parse()
-	if err := run(*count, *benchtime, *short, *only, *out); err != nil {
+	var err error
+	if o.only, err = regexp.Compile(*pattern); err == nil {
+		err = run(o)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "speed:", err)
 		os.Exit(1)
 	}
 }
 
-func run(count int, benchtime time.Duration, short bool, only, out string) error {
-	pattern, err := regexp.Compile(only)
-	if err != nil {
-		return err
-	}
+func run(o options) error {
 	dir, err := benchDir()
 	if err != nil {
 		return err
 	}
-	if short {
-		count, benchtime = 1, 2*time.Millisecond
+	whole := !o.short && o.only.String() == ""
+	text, err := os.ReadFile(o.from)
+	if o.from == "" {
+		text, err = o.measure(dir)
 	}
-	if out == "" && !short && only == "" {
-		out = filepath.Join(dir, "..", "docs", "speed.md")
-	}
-
-	tests, cleanup, err := build(dir)
 	if err != nil {
 		return err
 	}
-	defer cleanup()
-	fmt.Fprintln(os.Stderr, "checking that every subject does what it is measured at")
-	if err := tests.check(); err != nil {
+	var r results
+	if err := r.read(text); err != nil {
 		return err
 	}
-	names, err := tests.benchmarks(pattern)
-	if err != nil {
+	p := page{results: &r, Ratios: o.force || o.short || !r.busy(), Whole: whole}
+	var md bytes.Buffer
+	if err := p.write(&md); err != nil {
 		return err
 	}
-	host := thisHost()
-	var all results
-	for round := range count {
-		for _, name := range names {
-			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, count, name)
-			if err := tests.run(&all, round, name, benchtime, short); err != nil {
-				return err
-			}
-		}
+	fmt.Print(md.String())
+	if !p.Ratios {
+		return fmt.Errorf("the machine was busy with other work (%s), so no page was written; -from %s -force would write it", r.how(), o.raw)
 	}
-	page := write(all, host, count, benchtime, command(), only == "")
-	if out == "" {
-		fmt.Print(page)
+	if !whole {
 		return nil
 	}
-	fmt.Print(page)
-	return os.WriteFile(out, []byte(page), 0o644)
-}
-
-// command is how this was called.
-func command() string {
-	return strings.Join(append([]string{"go run ./bench/speed"}, os.Args[1:]...), " ")
+	if err := os.WriteFile(filepath.Join(dir, "results", "speed.md"), md.Bytes(), 0o644); err != nil {
+		return err
+	}
+	return p.draw(filepath.Join(dir, "results", "speed"))
 }
 
 // benchDir returns the directory of the benchmarks, from anywhere in the

@@ -1,285 +1,260 @@
 package main
 
 import (
-	"bufio"
+	_ "embed"
 	"fmt"
-	"os"
-	"runtime"
-	"runtime/debug"
+	"io"
+	"strconv"
 	"strings"
-	"time"
+	"text/template"
 
 	"github.com/seed-0b728cf8/httpbreaker/bench/speed/subjects"
 )
 
-// write returns the page in Markdown.
-func write(r results, h host, count int, benchtime time.Duration, command string, whole bool) string {
-	p := &page{r: r}
-	p.line("<!-- Written by bench/speed. Do not edit. -->")
-	p.line("# Speed")
-	p.line("")
-	p.line("What circuit breakers cost, measured on the code of the libraries themselves, in one run:")
-	p.line("")
-	p.line("    %s", command)
-	p.line("")
-	p.line("%s, %d cores, %s, %s/%s, %s. Load average %.1f when it began, this benchmark excluded, and %.1f at the end.",
-		h.cpu, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, h.began.Format("2006-01-02"), h.load, loadAverage())
-	if h.load > busy {
-		p.line("\n**The machine was busy with other work, so these figures are rough.**")
-	}
-	p.line("")
-	p.line("Each figure is the median of %d rounds, with the range of their middle half behind it. A round runs every benchmark once, for about %v. Times are the CPU time of the process for one call, GC included, as that does not depend on what else the machine does; with two cores, both call at once, and what they pay for getting in each other's way is in it. A ratio is taken within each round: smaller than 1 is cheaper.", count, benchtime)
-	p.line("")
-	p.line("Rows in bold are this project's.")
-	p.goals()
-	p.breakers("Closed", "A call that succeeds", "One call through a closed circuit: ask, make a call that does nothing, tell the outcome.")
-	p.breakers("Rejected", "A rejection", "One call that an open circuit rejects. Those that read no clock are opened and closed by a timer or a goroutine. What rejects by chance lets up to 2 % through.")
-	p.transports("RoundTrip/no-body", "RoundTrip: a response without a body", "An http.RoundTripper over a base that does nothing, in front of one host, circuit closed. The URL is of the form `https://host/`.")
-	p.transports("RoundTrip/no-port", "RoundTrip: `http://host/`", "The same, for a URL whose port goes without saying and is not 443.")
-	p.transports("RoundTrip/body", "RoundTrip: a response with a body", "The same, with a body of one byte that is read and closed. Only httpbreaker watches it, so that it notices a host which breaks off half-way; that is the allocation.")
-	p.transports("RoundTripRejected", "RoundTrip: a rejection", "The same, circuit open.")
-	p.transports("RoundTripKeyed/https", "RoundTrip: 100,000 hosts", "Requests to 100,000 hosts in random order: each is a miss of every cache, the request itself included.")
-	p.transports("RoundTripKeyed/http", "RoundTrip: 100,000 hosts, `http://host/`", "The same without a port, where httpbreaker puts the key together from host and port. It remembers 4,096 of them.")
-	for _, n := range [][2]string{{"one", "one key"}, {"hundred", "100 keys"}, {"100k", "100,000 keys"}} {
-		p.sets("Keyed/"+n[0], "A call among "+n[1], "Find the breaker of a key, in random order, and make a call that succeeds.")
-	}
-	p.memory()
-	p.newKey()
-	p.server()
-	if whole {
-		p.settings()
-	}
-	return p.String()
-}
+//go:embed page.md.tmpl
+var pageText string
 
+var pageTemplate = template.Must(template.New("page").Parse(pageText))
+
+// A page is what page.md.tmpl shows.
 type page struct {
-	strings.Builder
-	r results
+	*results
+	Ratios bool // are shown, and goals
+	Whole  bool // everything was measured
 }
 
-func (p *page) line(format string, args ...any) {
-	fmt.Fprintf(p, format+"\n", args...)
+func (p *page) write(w io.Writer) error { return pageTemplate.Execute(w, p) }
+
+// Busy reports whether others used the machine.
+func (p *page) Busy() bool { return p.busy() }
+
+// How tells how busy the machine was.
+func (p *page) How() string { return p.how() }
+
+// Line tells what a shared cache line costs.
+func (p *page) Line() string {
+	one, two := p.figure("Scaling/line", 1, cpu), p.figure("Scaling/line", 2, cpu)
+	if one.rounds == 0 || two.rounds == 0 {
+		return ""
+	}
+	return fmt.Sprintf("an atomic Add costs %s ns here when two cores do it to one line, %s ns when one does.", two.NS(), one.NS())
 }
 
-func (p *page) section(title, about string, columns ...string) {
-	p.line("\n## %s\n\n%s\n", title, about)
-	p.line("| %s |", strings.Join(columns, " | "))
-	p.line("|%s", strings.Repeat(" --- |", len(columns)))
+type goalRow struct {
+	What                   string
+	Cores                  int
+	Limit, Figure, Reached string
 }
 
-func (p *page) goals() {
-	p.section("Goals", "What httpbreaker has to reach, and whether it does.", "what", "cores", "goal", "measured", "reached")
+// Goals are those that were measured.
+func (p *page) Goals() (rows []goalRow) {
 	for _, g := range goals {
 		for i, cores := range g.cores {
-			f := g.figure(&p.r, cores)
+			f := g.figure(p.results, cores)
 			if f.rounds == 0 {
 				continue
 			}
-			reached := "yes"
-			if !g.reached(f, g.most[i]) {
-				reached = "**no**"
+			digits := 2
+			if g.unit == bareRatio {
+				digits = 3
+			} else if g.unit == perKey {
+				digits = 0
 			}
-			p.line("| %s | %d | %s | %s | %s |", g.what, cores, g.limit(g.most[i]), f, reached)
+			reached := "reached"
+			if !g.reached(f, i) {
+				reached = "**missed**"
+			}
+			rows = append(rows, goalRow{g.What, cores, g.limit(i), f.Text(digits), reached})
 		}
 	}
+	return rows
 }
 
-func (p *page) breakers(bench, title, about string) {
-	var rows []row
+type table struct {
+	Title, About string
+	Rows         []timesRow
+}
+
+type timesRow struct {
+	Label              string
+	One, Two, Allocs   figure
+	OneRatio, TwoRatio figure
+}
+
+// Tables are the times that were measured.
+func (p *page) Tables() (tables []table) {
+	add := func(bench, baseline, title, about string, of []subject) {
+		t := table{Title: title, About: about}
+		for _, s := range of {
+			name, to := bench+"/"+s.name, bench+"/"+baseline
+			row := timesRow{s.label(), p.figure(name, 1, cpu), p.figure(name, 2, cpu), p.figure(name, 1, allocs), p.ratio(name, to, 1, cpu), p.ratio(name, to, 2, cpu)}
+			if row.One.rounds+row.Two.rounds > 0 {
+				t.Rows = append(t.Rows, row)
+			}
+		}
+		if t.Rows != nil {
+			tables = append(tables, t)
+		}
+	}
+	breakers, transports, sets := breakerSubjects(), transportSubjects(), setSubjects()
+	add("Closed", rolling, "A call that succeeds", "One call through a closed circuit: ask, make a call that does nothing, tell the outcome.", breakers)
+	add("Rejected", rolling, "A rejection", "One call that an open circuit rejects. Those that read no clock are opened and closed by a timer or a goroutine. What rejects by chance lets up to 2 % through.", breakers)
+	add("RoundTrip/no-body", dozen, "RoundTrip: a response without a body", "An http.RoundTripper over a base that does nothing, in front of one host, circuit closed. The URL is of the form `https://host/`.", transports)
+	add("RoundTrip/no-port", dozen, "RoundTrip: `http://host/`", "The same, for a URL whose port goes without saying and is not 443.", transports)
+	add("RoundTrip/body", dozen, "RoundTrip: a response with a body", "The same, with a body of one byte that is read and closed. Only httpbreaker watches it, so that it notices a host which breaks off half-way; that is the allocation.", transports)
+	add("RoundTripRejected", dozen, "RoundTrip: a rejection", "The same, circuit open.", transports)
+	add("RoundTripKeyed/https", dozen, "RoundTrip: 100,000 hosts", "Requests to 100,000 hosts in random order: each is a miss of every cache, the request itself included.", transports)
+	add("RoundTripKeyed/http", dozen, "RoundTrip: 100,000 hosts, `http://host/`", "The same without a port, where httpbreaker puts the key together from host and port.", transports)
+	for _, n := range [][2]string{{"one", "one key"}, {"hundred", "100 keys"}, {"100k", "100,000 keys"}} {
+		add("Keyed/"+n[0], subjects.BaselineSet, "A call among "+n[1], "Find the breaker of a key, in random order, and make a call that succeeds.", sets)
+	}
+	return tables
+}
+
+// A subject is what is measured, in any of the forms that subjects has.
+type subject struct{ name, title, module string }
+
+func (s subject) label() string {
+	if s.module == subjects.Ours {
+		return "**" + s.title + "**"
+	}
+	return s.title
+}
+
+func breakerSubjects() (all []subject) {
 	for _, s := range subjects.Breakers {
-		label := s.Title
+		title := s.Title
 		if s.NoWindow && s.Module != "" {
-			label += " (keeps no window of time)"
+			title += " (keeps no window of time)"
 		}
-		rows = append(rows, row{bench + "/" + s.Name, label, s.Module})
+		all = append(all, subject{s.Name, title, s.Module})
 	}
-	p.times(title, about, bench+"/"+subjects.Baseline, rows)
+	return all
 }
 
-func (p *page) transports(bench, title, about string) {
-	var rows []row
-	for _, s := range subjects.Transports {
-		rows = append(rows, row{bench + "/" + s.Name, s.Title, s.Module})
+func transportSubjects() (all []subject) {
+	for _, s := range append(subjects.Transports[:len(subjects.Transports):len(subjects.Transports)], subjects.EmptyWrapper) {
+		all = append(all, subject{s.Name, s.Title, s.Module})
 	}
-	p.times(title, about, bench+"/"+subjects.BaselineTransport, rows)
+	return all
 }
 
-func (p *page) sets(bench, title, about string) {
-	var rows []row
+func setSubjects() (all []subject) {
 	for _, s := range subjects.Sets {
-		rows = append(rows, row{bench + "/" + s.Name, s.Title, s.Module})
+		all = append(all, subject{s.Name, s.Title, s.Module})
 	}
-	p.times(title, about, bench+"/"+subjects.BaselineSet, rows)
+	return all
 }
 
-// A row is one benchmark.
-type row struct{ name, title, module string }
-
-func (w row) label() string {
-	if w.module == subjects.Ours {
-		return "**" + w.title + "**"
-	}
-	return w.title
+type serverRow struct {
+	Label, Protocol string
+	CPU, Ratio      figure
 }
 
-// times writes a table of times, leaving out what was not measured.
-func (p *page) times(title, about, baseline string, rows []row) {
-	if p.r.figure(baseline, 1, cpu).rounds == 0 {
-		return
-	}
-	p.section(title, about, "", "1 core, ns", "ratio", "2 cores, ns", "ratio", "allocations")
-	for _, w := range rows {
-		one, two := p.r.figure(w.name, 1, cpu), p.r.figure(w.name, 2, cpu)
-		if one.rounds == 0 {
-			continue
+// Server is what was measured over a real server.
+func (p *page) Server() (rows []serverRow) {
+	for _, protocol := range []string{"1.1", "2"} {
+		for _, s := range transportSubjects() {
+			name := "Server/http" + protocol[:1] + "/" + s.name
+			row := serverRow{s.label(), protocol, p.figure(name, 2, cpu), p.figure(name, 2, bareRatio)}
+			row.CPU.median, row.CPU.low, row.CPU.high = row.CPU.median/1e3, row.CPU.low/1e3, row.CPU.high/1e3
+			if row.CPU.rounds > 0 {
+				rows = append(rows, row)
+			}
 		}
-		p.line("| %s | %s | %s | %s | %s | %v |", w.label(),
-			one.time(), p.r.ratio(w.name, baseline, 1, cpu), two.time(), p.r.ratio(w.name, baseline, 2, cpu),
-			p.r.figure(w.name, 1, allocs).median)
 	}
+	return rows
 }
 
-func (p *page) memory() {
-	if p.r.figure("Memory/httpbreaker", 2, perKey).rounds == 0 {
-		return
-	}
-	p.section("Memory", "Bytes of heap and goroutine stacks for a key that has made one call, its place in the map included, at 100,000 keys; fewer for those that would not fit.", "", "keys", "bytes a key", "what else")
+// ServerBatch is how often each transport had its turn in one process.
+func (p *page) ServerBatch() int { return int(p.figure("Server/http1/httpbreaker", 2, rounds).median) }
+
+// ServerRounds is how often it had its turn in all.
+func (p *page) ServerRounds() int {
+	return p.figure("Server/http1/httpbreaker", 2, rounds).rounds * p.ServerBatch()
+}
+
+type memoryRow struct {
+	Label string
+	Keys  int
+	Bytes figure
+	About string
+}
+
+// Memory is what an idle key takes.
+func (p *page) Memory() (rows []memoryRow) {
 	for _, s := range subjects.Sets {
 		keys := 100_000
 		if s.MaxKeys > 0 {
 			keys = min(keys, s.MaxKeys)
 		}
-		p.line("| %s | %d | %.0f | %s |", row{title: s.Title, module: s.Module}.label(), keys,
-			p.r.figure("Memory/"+s.Name, 2, perKey).median, s.About)
+		if f := p.figure("Memory/"+s.Name, 1, perKey); f.rounds > 0 {
+			rows = append(rows, memoryRow{subject{s.Name, s.Title, s.Module}.label(), keys, f, s.About})
+		}
 	}
+	return rows
 }
 
-func (p *page) newKey() {
-	if p.r.figure("NewKey/httpbreaker-closed", 1, cpu).rounds == 0 {
-		return
-	}
-	p.section("A new key", "A key that is new to a set of 10,000, the default bound, which is full: another one has to go, and an open circuit is remembered.", "", "ns", "allocations")
-	for _, w := range []row{
-		{"NewKey/httpbreaker-closed", "httpbreaker, all closed", subjects.Ours},
-		{"NewKey/httpbreaker-open", "httpbreaker, all open (the new one is opened, too)", subjects.Ours},
+// Keys is what a new key costs.
+func (p *page) Keys() (rows []timesRow) {
+	for _, s := range []subject{
+		{"NewKey/httpbreaker-closed", "httpbreaker, 10,000 keys, all closed", subjects.Ours},
+		{"NewKey/httpbreaker-open", "httpbreaker, 10,000 keys, all open (the new one is opened, too)", subjects.Ours},
+		{"Million/new-key", "httpbreaker, 1,000,000 keys, all closed", subjects.Ours},
 		{"NewKey/" + subjects.BaselineSet, "sony/gobreaker in a sync.Map, which has no bound and forgets nothing", ""},
 	} {
-		p.line("| %s | %s | %v |", w.label(), p.r.figure(w.name, 1, cpu).time(), p.r.figure(w.name, 1, allocs).median)
-	}
-}
-
-func (p *page) server() {
-	if p.r.figure("Server/http1/httpbreaker", 2, bareRatio).rounds == 0 {
-		return
-	}
-	p.section("A real server", "32 workers send requests over the loopback to a server in another process, which answers with a kilobyte. HTTP/2 is without TLS, so that nothing hides what a breaker costs. Bare and guarded runs alternate in one process. The ratio is how many times as many requests are made for the same CPU time of the client as over the bare transport: larger is cheaper, and the row without a breaker shows how exact it is.",
-		"", "HTTP", "CPU of the client for a request, µs", "requests for the same CPU time")
-	for _, protocol := range []string{"1.1", "2"} {
-		for _, s := range append(subjects.Transports, subjects.Transport{
-			Name: "httpbreaker-scraped", Title: "httpbreaker, while 1,000 circuits are scraped every 100 ms", Module: subjects.Ours,
-		}) {
-			name := "Server/http" + protocol[:1] + "/" + s.Name
-			f := p.r.figure(name, 2, bareRatio)
-			if f.rounds == 0 {
-				continue
-			}
-			p.line("| %s | %s | %.1f | %s |", row{title: s.Title, module: s.Module}.label(), protocol, p.r.figure(name, 2, cpu).median/1000, f)
+		if f := p.figure(s.name, 1, cpu); f.rounds > 0 {
+			rows = append(rows, timesRow{Label: s.label(), One: f})
 		}
 	}
+	return rows
 }
 
-func (p *page) settings() {
-	p.section("Settings", "As far as a library lets one choose, it opens at 50 % of at least 20 calls in a rolling window of 10 s with 10 buckets, for a minute, with one probe. Before anything is measured, tests make sure that each lets calls through while they succeed, stays closed while a third of them fails (if it has a rate), opens when all fail, and rejects then.",
-		"", "version", "settings and how it is used")
+type settingRow struct{ Label, Version, Text string }
+
+// Settings are those of all subjects.
+func (p *page) Settings() (rows []settingRow) {
 	versions := moduleVersions()
 	for _, s := range subjects.Breakers {
-		p.line("| %s | %s | %s |", row{title: s.Title, module: s.Module}.label(), versions[s.Module], s.Settings)
+		rows = append(rows, settingRow{subject{s.Name, s.Title, s.Module}.label(), versions[s.Module], s.Settings})
 	}
 	for _, s := range subjects.Transports {
-		p.line("| RoundTrip: %s | %s | %s |", row{title: s.Title, module: s.Module}.label(), versions[s.Module], s.Settings)
+		rows = append(rows, settingRow{subject{s.Name, "RoundTrip: " + s.Title, s.Module}.label(), versions[s.Module], s.Settings})
 	}
-	p.line("\nThese are the newest versions that could be had as Go modules. cep21/circuit v4.2.0 could not.")
+	return rows
 }
 
-// moduleVersions returns the versions of the libraries that were measured: they
-// are linked into this command, too.
-func moduleVersions() map[string]string {
-	versions := map[string]string{}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, m := range info.Deps {
-			if versions[m.Path] = m.Version; m.Replace != nil || m.Version == "(devel)" {
-				versions[m.Path] = "this one"
-			}
+type scaling struct {
+	Procs []string
+	Lines []scalingLine
+}
+
+type scalingLine struct {
+	Title   string
+	Figures []figure
+}
+
+// Scaling is what was measured over GOMAXPROCS.
+func (p *page) Scaling() *scaling {
+	s := &scaling{Procs: strings.Split(scale(p.Cores), ",")}
+	for _, line := range [][2]string{
+		{"line", "atomic Add to one line"}, {"own-lines", "atomic Add to a line each"},
+		{rolling, "sony/gobreaker, rolling window"}, {"httpbreaker-slowcall", "httpbreaker, SlowCall on"}, {"httpbreaker", "httpbreaker"},
+	} {
+		l := scalingLine{Title: line[1]}
+		measured := 0
+		for _, n := range s.Procs {
+			procs, _ := strconv.Atoi(n)
+			f := p.figure("Scaling/"+line[0], procs, cpu)
+			measured += f.rounds
+			l.Figures = append(l.Figures, f)
+		}
+		if measured > 0 {
+			s.Lines = append(s.Lines, l)
 		}
 	}
-	return versions
-}
-
-func (f figure) String() string {
-	if f.rounds == 0 {
-		return "–"
+	if s.Lines == nil {
+		return nil
 	}
-	text := fmt.Sprintf("%.2f", f.median)
-	if f.median == float64(int(f.median)) && f.low == f.high || f.median >= 100 {
-		return fmt.Sprintf("%.0f", f.median)
-	}
-	if f.rounds > 1 {
-		text += fmt.Sprintf(" (%.2f–%.2f)", f.low, f.high)
-	}
-	return text
-}
-
-// time formats nanoseconds.
-func (f figure) time() string {
-	if f.rounds == 0 {
-		return "–"
-	}
-	digits := 0
-	if f.median < 20 {
-		digits = 1
-	}
-	text := fmt.Sprintf("%.*f", digits, f.median)
-	if f.rounds > 1 {
-		text += fmt.Sprintf(" (%.*f–%.*f)", digits, f.low, digits, f.high)
-	}
-	return text
-}
-
-// host is the machine that is measured on.
-type host struct {
-	cpu   string
-	load  float64
-	began time.Time
-}
-
-func thisHost() host {
-	return host{cpuModel(), loadAverage(), time.Now()}
-}
-
-func cpuModel() string {
-	f, err := os.Open("/proc/cpuinfo")
-	if err != nil {
-		return runtime.GOARCH
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if key, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return runtime.GOARCH
-}
-
-// busy is the load average above which a run is not to be trusted.
-const busy = 0.5
-
-func loadAverage() (load float64) {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return nan
-	}
-	if _, err := fmt.Sscan(string(text), &load); err != nil {
-		return nan
-	}
-	return load
+	return s
 }
