@@ -29,7 +29,7 @@ api: ## accept a change of the exported API into testdata/api.txt
 figures: ## copy the figures of the benches into the README
 	go test -run READMEFigures -update .
 
-bench: ## measure speed against the peers and write docs/speed.md
+bench: ## measure speed against the peers and write bench/results/speed.md
 	go run ./bench/speed
 
 quality: ## run the control scenarios and write bench/results/quality.md with its plots
