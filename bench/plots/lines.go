@@ -35,7 +35,6 @@ func (l *Lines) SVG(w io.Writer, theme Theme) error {
 	p.BackgroundColor = nil
 	p.X.Label.Text, p.Y.Label.Text = l.X, l.Y
 	p.X.Label.TextStyle, p.Y.Label.TextStyle = style(theme, 8, false), style(theme, 8, false)
-	p.Y.Label.TextStyle.Rotation = math.Pi / 2
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.Color = theme.Faint
 		axis.Tick.Color = theme.Faint
@@ -46,6 +45,7 @@ func (l *Lines) SVG(w io.Writer, theme Theme) error {
 	p.Y.Tick.Label.XAlign, p.Y.Tick.Label.YAlign = draw.XRight, draw.YCenter
 	p.Legend.TextStyle = style(theme, 8, false)
 	p.Legend.Top, p.Legend.Left, p.Legend.ThumbnailWidth = true, true, 14
+	p.Legend.Padding = 3
 
 	top := 1.0
 	colors := []color.Color{theme.Fault, theme.Rejected, theme.Failed, theme.Answered, theme.Answered}

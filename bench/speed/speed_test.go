@@ -131,3 +131,44 @@ func TestOthersAreWhatThisProcessHasNotUsed(t *testing.T) {
 		t.Errorf("not known: %v", got)
 	}
 }
+
+// every is a line for each kind of benchmark.
+const every = `BenchmarkScaling/line 1 5 cpu-ns/op 1 busy-cores
+BenchmarkScaling/line-2 1 20 cpu-ns/op 2 busy-cores
+BenchmarkScaling/httpbreaker 1 31 cpu-ns/op 1 busy-cores
+BenchmarkScaling/httpbreaker-2 1 33 cpu-ns/op 2 busy-cores
+BenchmarkClosed/httpbreaker 1 32 cpu-ns/op 1 busy-cores 0 allocs/op
+BenchmarkServer/http1/httpbreaker-2 1 0.99 bare/guarded 20000 cpu-ns/op 30 rounds
+BenchmarkServer/http1/wrapper-2 1 0.995 bare/guarded 19900 cpu-ns/op 30 rounds
+BenchmarkMemory/httpbreaker 1 259 B/key
+BenchmarkMillion/new-key 1 2500 cpu-ns/op
+BenchmarkMillion/longest-get 1 900000 cpu-ns/op`
+
+func TestPageShowsAllThatWasMeasured(t *testing.T) {
+	r := measured(t, 0, every, every, every, every, every, every)
+	p := page{results: r, Ratios: true, Whole: true}
+	var text bytes.Buffer
+	if err := p.write(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"costs 20 ns here when two cores do it to one line, 5 ns when one does",
+		"One shared line: an atomic Add costs 20",
+		"| the slowest of 1,500,000 new keys there, ms: more than it holds the lock | 1 | ≤ 1 | 0.90 (0.90–0.90) | reached |",
+		"| httpbreaker | 31 | 33 | – | – |",
+		"180 rounds in all,\nin batches of 30",
+		"| **httpbreaker** | 1.1 | 20 | 0.990 (0.990–0.990) |",
+		"| an empty wrapper | 1.1 |",
+		"| **httpbreaker, breaker.Set** | 100000 | 259 |",
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(text.String()[:4000])
+	}
+	if err := p.draw(t.TempDir()); err != nil {
+		t.Error(err)
+	}
+}
