@@ -10,6 +10,7 @@ import (
 // Figures are the means of the runs of one story with one policy.
 type Figures struct {
 	Wasted, T95, Recover, Probes, Held, Herd float64
+	Answered                                 float64 // share of what could be, from the fault to the end
 	Scripts, Peak, Well, Events              float64 // a second; in all for Events
 	Runs                                     []*Run  `json:"-"`
 }
@@ -24,6 +25,7 @@ func mean(s *Story, runs []*Run) Figures {
 		f.Recover += r.Recover / n
 		recovered = recovered && r.Recover >= 0
 		f.Probes += float64(r.Probes) / n
+		f.Answered += r.answered() / n
 		f.Held += float64(r.Held) / float64(max(1, r.Offered)) / n
 		f.Herd += r.Herd / n
 		f.Scripts += float64(r.Store.Fault) / s.Fault.Seconds() / n
@@ -35,6 +37,17 @@ func mean(s *Story, runs []*Run) Figures {
 		f.Recover = math.Inf(1)
 	}
 	return f
+}
+
+// answered is the share of the calls since the fault began that were answered, of
+// those that could be.
+func (r *Run) answered() float64 {
+	var sum Bin
+	for _, b := range r.Bins[r.Start/binLength:] {
+		sum.OK += b.OK
+		sum.Possible += b.Possible
+	}
+	return float64(sum.OK) / float64(max(1, sum.Possible))
 }
 
 // Results are all figures, by story and policy.

@@ -23,7 +23,6 @@ func writePage(all []Group, r Results, peers []Peer, seeds int) error {
 		"percent": func(v float64) string {
 			return fmt.Sprintf("%.1f %%", 100*v)
 		},
-		"of": func(v, whole float64) string { return fmt.Sprintf("%.0f %%", 100*v/whole) },
 		"goal": func(g Goal) string {
 			return fmt.Sprintf("| %s | "+g.Text+" | "+g.Text+" |", g.What, g.Limit, g.Of(r))
 		},
@@ -56,13 +55,13 @@ type drawing struct {
 
 var drawn = []drawing{
 	{"1000", plots.Chart{Kind: plots.Requests, Before: 10, After: 40}, func(f Figures) string {
-		return fmt.Sprintf("%s calls wasted, back after %.1f s", number(f.Wasted, 0), f.Recover)
+		return fmt.Sprintf("%s wasted, back %.1f s", number(f.Wasted, 0), f.Recover)
 	}},
 	{"cut-2-of-5-4", plots.Chart{Kind: plots.Requests, Before: 10, After: 9}, func(f Figures) string {
-		return fmt.Sprintf("%.1f %% of the healthy calls rejected", 100*f.Held)
+		return fmt.Sprintf("healthy rejected: %.1f %%", 100*f.Held)
 	}},
 	{"cold", plots.Chart{Kind: plots.Arrivals, Before: 10, After: 90, Capacity: coldCapacity}, func(f Figures) string {
-		return fmt.Sprintf("busiest second %.2f × ordinary", f.Herd)
+		return fmt.Sprintf("busiest second %.2f ×", f.Herd)
 	}},
 }
 

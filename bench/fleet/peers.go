@@ -70,8 +70,8 @@ func measurePeers(out io.Writer) ([]Peer, error) {
 		{"calls a second of 5 nodes with 4 callers each, a call takes 50 ms (400 would be all)", "%.0f", throughput},
 		{"1 of 5 nodes cut off, calls of the others that are rejected or not made", "%s", poisoned(1)},
 		{"4 of 5 nodes cut off, the same for the fifth", "%s", poisoned(4)},
-		{"Redis frozen: time a call, p99", "%v", frozen(server, syscall.SIGSTOP)},
 		{"Redis frozen: calls that are made", "%s", frozenMade(server)},
+		{"Redis frozen: time a call, median, and of that with Redis answering", "%s", frozenTime(server)},
 	} {
 		ours, theirs, err := both(m.measure)
 		if err != nil {
@@ -263,32 +263,50 @@ func poisoned(cut int) func(nodes []guard) any {
 	}
 }
 
-// frozen stops the server for a while, and returns the time of a call meanwhile.
-func frozen(server *exec.Cmd, stop syscall.Signal) func(nodes []guard) any {
-	return func(nodes []guard) any {
-		times, _ := whileFrozen(server, stop, nodes)
-		return rounded(times[len(times)*99/100])
-	}
+// whileFrozen stops the server for a while.
+func whileFrozen(server *exec.Cmd, what func()) {
+	_ = server.Process.Signal(syscall.SIGSTOP)
+	what()
+	_ = server.Process.Signal(syscall.SIGCONT)
+	time.Sleep(200 * time.Millisecond)
 }
 
 func frozenMade(server *exec.Cmd) func(nodes []guard) any {
 	return func(nodes []guard) any {
-		times, made := whileFrozen(server, syscall.SIGSTOP, nodes)
-		return fmt.Sprintf("%.0f %%", 100*float64(made)/float64(len(times)))
+		calls, made := 0, 0
+		whileFrozen(server, func() {
+			for end := time.Now().Add(2 * time.Second); time.Now().Before(end); calls++ {
+				_, _ = nodes[0](func() error { made++; return nil })
+			}
+		})
+		return fmt.Sprintf("%.0f %%", 100*float64(made)/float64(calls))
 	}
 }
 
-func whileFrozen(server *exec.Cmd, stop syscall.Signal, nodes []guard) (times []time.Duration, made int) {
-	_ = server.Process.Signal(stop)
-	defer func() {
-		_ = server.Process.Signal(syscall.SIGCONT)
-		time.Sleep(100 * time.Millisecond)
-	}()
-	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
-		start := time.Now()
-		_, _ = nodes[0](func() error { made++; return nil })
-		times = append(times, time.Since(start))
+// frozenTime measures in turn with the server frozen and not, as a machine is not
+// equally fast all the time.
+func frozenTime(server *exec.Cmd) func(nodes []guard) any {
+	return func(nodes []guard) any {
+		var frozen, answering []time.Duration
+		measure := func(into *[]time.Duration) {
+			start, calls := time.Now(), 0
+			for ; time.Since(start) < 100*time.Millisecond; calls += 100 {
+				for range 100 {
+					if _, _ = nodes[0](succeed); time.Since(start) > time.Second {
+						*into = append(*into, time.Since(start)/time.Duration(calls+1))
+						return
+					}
+				}
+			}
+			*into = append(*into, time.Since(start)/time.Duration(calls))
+		}
+		for began := time.Now(); len(frozen) < 9 && time.Since(began) < 15*time.Second; {
+			measure(&answering)
+			whileFrozen(server, func() { measure(&frozen) })
+		}
+		slices.Sort(frozen)
+		slices.Sort(answering)
+		a, b := frozen[len(frozen)/2], answering[len(answering)/2]
+		return fmt.Sprintf("%v, %.3g ×", rounded(a), float64(a)/float64(b))
 	}
-	slices.Sort(times)
-	return times, made
 }

@@ -42,11 +42,11 @@ func groups() []Group {
 			down("10-quiet", 10, 0.2, 10*time.Minute), down("100-quiet", 100, 0.2, 10*time.Minute),
 			down("1000-quiet", 1000, 0.2, 10*time.Minute),
 		}},
-		{"Other troubles", "100 × 4/s for 2 min, if nothing else is said. A host that is back cold answers three tenths of the traffic at first, all of it after a minute, and fails what is beyond.", []*Story{
+		{"Other troubles", "100 × 4/s for 2 min, if nothing else is said. A host that is back cold answers three tenths of the traffic at first, all of it after a minute, and fails what is beyond. What could be answered is counted from the beginning of the fault to a minute after it.", []*Story{
 			with(hundred("hang"), "no answer, timeout 10 s", func(s *Story) { s.Answer = Hang }),
 			with(hundred("errors-80"), "80 % errors", func(s *Story) { s.Answer = Failing(0.8) }),
 			with(hundred("errors-30"), "30 % errors", func(s *Story) { s.Answer = Failing(0.3) }),
-			with(down("cold", 1000, 4, time.Minute), "1,000 × 4/s, 1 min, then back cold", func(s *Story) { s.Capacity, s.After = 1200, 2*time.Minute }),
+			with(down("cold", 1000, 4, time.Minute), "1,000 × 4/s, 1 min, then back cold", func(s *Story) { s.Capacity = 1200 }),
 		}},
 		{"The network is cut between some processes and the host", "The host is well. The figure is how many calls of those who can reach it are rejected.", []*Story{
 			cut(1, 5, 4), cut(2, 5, 4), cut(4, 5, 4), cut(33, 99, 4), cut(66, 99, 4),

@@ -205,7 +205,8 @@ func (n *nodes) share() {
 		p.Done(breaker.Success)
 		return true
 	})
-	n.quiet().set.Get(host).Reset("")
+	n.quiet().set.Remove(host) // a host that it has never reached, again
+	n.quiet().set.Get(host)
 }
 
 // alone asserts that each node decides by itself, and that the quiet one hears

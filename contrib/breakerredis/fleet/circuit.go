@@ -360,7 +360,7 @@ func (f *Fleet) obey(now time.Time, c *circuit, b *breaker.Breaker, s breaker.Sn
 		return
 	case s.State == breaker.HalfOpen || foreign(s):
 		return
-	case s.State == breaker.Closed && s.Counts.ConsecutiveFailures == 0 && s.Counts.Calls+s.Counts.Answered > s.Counts.Failures:
+	case s.State == breaker.Closed && s.Counts.ConsecutiveFailures == 0 && s.Totals.Successes > 0:
 		return // it succeeds here; one failure, and it is held
 	}
 	hold -= now.Sub(c.heard)

@@ -200,6 +200,7 @@ func (f *Fleet) Close() error {
 const (
 	flushEvery   = 50 * time.Millisecond // after a note
 	turnEvery    = 10 * time.Millisecond
+	maxReports   = 200 // in one exchange
 	lookEvery    = time.Minute
 	pollEvery    = time.Second            // where there are no events
 	listenFirst  = 250 * time.Millisecond // after a failure to, doubling
@@ -275,6 +276,8 @@ func (f *Fleet) turn(ctx context.Context) time.Duration {
 		switch {
 		case c.over(now):
 			delete(f.troubles, key)
+		case c.due(now) && !f.health.waits(now) && len(due) == maxReports:
+			sooner(now)
 		case c.due(now) && !f.health.waits(now):
 			due = append(due, c)
 			reports = append(reports, c.report(now, s, f))
