@@ -62,7 +62,7 @@ func (b *Breaker) init(s *shared, key string, r *rules) {
 	b.window.index = r.bucketAt(b.since)
 	b.setBucketEnd(r.begin(b.window.index + 1))
 	if r.WindowCalls > 0 {
-		b.remember().calls = newCallWindow(r.WindowCalls)
+		b.remember().calls = newCallWindow(r.WindowCalls, 0)
 	}
 	if r.Mode != Enforce {
 		b.setMode(r.Mode, "configured to start in mode "+r.Mode.String())
@@ -161,7 +161,7 @@ func (b *Breaker) admitTimed(w *word, bits, tag uint64) (p Permit, ok bool) {
 	if b.lookDue(now) {
 		return Permit{}, false
 	}
-	if looks(bits, w.admitted.Add(1)) && b.pace.mark(now) {
+	if n := w.admitted.Add(1); looks(bits, n) && b.pace.mark(now, n) {
 		b.lock()
 		b.unlock() // which derives the flags anew
 	}
@@ -260,8 +260,8 @@ func (b *Breaker) decide(now int64) (Permit, *OpenError) {
 
 // admit makes a permit.
 func (b *Breaker) admit(now int64, flags uint64) Permit {
-	if looks(b.bits.Load(), b.admitted.Add(1)) {
-		b.pace.mark(now)
+	if n := b.admitted.Add(1); looks(b.bits.Load(), n) {
+		b.pace.mark(now, n)
 	}
 	if flags != 0 {
 		flags |= permitSlow

@@ -115,7 +115,8 @@ func (b *Breaker) book(c Call, now int64) {
 		if c.Slow {
 			call |= callSlow
 		}
-		calls.add(call)
+		_, _, _, answered := b.sums()
+		calls.add(call, answered)
 		return
 	}
 	b.roll(now)
@@ -135,7 +136,7 @@ func (b *Breaker) forget() {
 	_, _, _, answered := b.sums()
 	b.window = timeWindow{index: b.window.index, answered: answered}
 	if h.calls != nil {
-		h.calls = newCallWindow(len(h.calls.calls))
+		h.calls = newCallWindow(len(h.calls.calls), answered)
 	}
 	h.run = run{number: h.run.number}
 }
@@ -146,7 +147,7 @@ func (b *Breaker) count(now int64) (c Counts, failedIn int) {
 	_, unfolded, open, answered := b.sums()
 	if h.calls != nil {
 		c = h.calls.Counts
-		c.Answered = int(open) // no times are known
+		c.Answered = min(int(answered-h.calls.answered[0]), int(open))
 	} else {
 		index := b.rules.Load().bucketAt(now)
 		b.window.each(index, func(n int64, in bucket) {

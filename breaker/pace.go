@@ -19,6 +19,7 @@ const (
 	// rushSpan, one in rushEvery is timed.
 	busySpan = int64(500 * time.Millisecond)
 	rushSpan = int64(8 * time.Millisecond)
+	minRush  = 1000 // calls, ever
 
 	busyBit      = 1
 	rushBit      = 2
@@ -34,9 +35,9 @@ func (p *pace) busy() bool { return p.state.Load()&busyBit != 0 }
 
 func (p *pace) rush() bool { return p.state.Load()&rushBit != 0 }
 
-// mark is called for each call that is due to be timed. It reports whether the pace
-// has changed.
-func (p *pace) mark(now int64) (changed bool) {
+// mark is called for each call that is due to be timed, with its number. It reports
+// whether the pace has changed.
+func (p *pace) mark(now int64, n uint64) (changed bool) {
 	span, was := now-p.marked.Swap(now), p.state.Load()
 	if was&rushBit != 0 {
 		span /= rushEvery / lookEvery
@@ -45,7 +46,7 @@ func (p *pace) mark(now int64) (changed bool) {
 	if span < busySpan {
 		is |= busyBit
 	}
-	if span < rushSpan {
+	if span < rushSpan && n >= minRush {
 		is |= rushBit
 	}
 	return p.become(was, is)

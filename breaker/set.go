@@ -55,7 +55,7 @@ type Stats struct {
 // The zero Set is ready to use, with the default Options. A Set is safe for
 // concurrent use and must not be copied.
 type Set struct {
-	members table
+	members tables
 	shared  shared
 
 	mu      sync.Mutex // guards all below, and changes of members

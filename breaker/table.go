@@ -6,6 +6,49 @@ import (
 	"sync/atomic"
 )
 
+// tables hold members by their keys, in parts by the hash of the key: so the lock is not
+// held for long when one of them grows. The zero tables are empty.
+type tables struct {
+	parts [256]table
+	count int // members
+}
+
+// seed is for the hashes of all tables.
+var seed = maphash.MakeSeed()
+
+func hashOf(key string) uint64 { return maphash.String(seed, key) }
+
+func (t *tables) get(key string) *member {
+	hash := hashOf(key)
+	return t.parts[hash>>56].get(uint32(hash), key)
+}
+
+func (t *tables) put(m *member) {
+	hash := hashOf(m.key)
+	t.parts[hash>>56].put(uint32(hash), m)
+	t.count++
+}
+
+func (t *tables) remove(m *member) {
+	hash := hashOf(m.key)
+	t.parts[hash>>56].remove(uint32(hash), m)
+	t.count--
+}
+
+// all yields the members, those that come or go meanwhile perhaps, but never two of the
+// same key.
+func (t *tables) all() iter.Seq[*member] {
+	return func(yield func(*member) bool) {
+		for i := range t.parts {
+			for m := range t.parts[i].all() {
+				if !yield(m) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // table holds members by their keys. Reading takes no lock and never waits; of
 // put and remove only one may run at a time. The zero table is empty.
 type table struct {
@@ -23,7 +66,6 @@ type table struct {
 //     end. When there would be fewer, the members move to new slots, and these
 //     are left as they are to those who still read them.
 type slots struct {
-	seed  maphash.Seed
 	slots []slot        // as many as a power of two
 	taken atomic.Uint32 // how many are not empty: those with an order below that
 }
@@ -40,28 +82,27 @@ var removed = new(member)
 const minSlots = 8
 
 // get returns the member of this key, or nil.
-func (t *table) get(key string) *member {
+func (t *table) get(hash uint32, key string) *member {
 	s := t.slots.Load()
 	if s == nil {
 		return nil
 	}
-	return s.find(s.hash(key), key)
+	return s.find(hash, key)
 }
 
 // put adds a member whose key is not in the table.
-func (t *table) put(m *member) {
+func (t *table) put(hash uint32, m *member) {
 	s := t.slots.Load()
 	if s == nil || 4*(uint64(s.taken.Load())+1) > 3*uint64(len(s.slots)) {
 		s = t.move(s)
 	}
-	s.put(s.hash(m.key), m)
+	s.put(hash, m)
 	t.count++
 }
 
 // remove removes a member that is in the table.
-func (t *table) remove(m *member) {
-	s := t.slots.Load()
-	s.remove(s.hash(m.key), m)
+func (t *table) remove(hash uint32, m *member) {
+	t.slots.Load().remove(hash, m)
 	t.count--
 }
 
@@ -74,10 +115,7 @@ func (t *table) move(old *slots) *slots {
 		size *= 2
 	}
 	s := &slots{slots: make([]slot, size)}
-	if old == nil {
-		s.seed = maphash.MakeSeed()
-	} else {
-		s.seed = old.seed
+	if old != nil {
 		for i := range old.slots {
 			if m := old.slots[i].member.Load(); m != nil && m != removed {
 				s.put(old.slots[i].hash, m)
@@ -106,8 +144,6 @@ func (t *table) all() iter.Seq[*member] {
 		}
 	}
 }
-
-func (s *slots) hash(key string) uint32 { return uint32(maphash.String(s.seed, key)) }
 
 func (s *slots) find(hash uint32, key string) *member {
 	for i := hash; ; i++ {

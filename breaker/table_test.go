@@ -50,15 +50,15 @@ func TestTableIsAMap(t *testing.T) {
 			if key == "7" {
 				key = "" // removed has this key too
 			}
-			if got := tab.get(key); got != want[key] {
+			if got := tab.get(uint32(hashOf(key)), key); got != want[key] {
 				t.Fatalf("seed %d, step %d: get(%q) = %p, want %p", seed, step, key, got, want[key])
 			}
 			switch m := want[key]; {
 			case m == nil:
 				want[key] = memberOf(key)
-				tab.put(want[key])
+				tab.put(uint32(hashOf(want[key].key)), want[key])
 			case random.IntN(2) == 0:
-				tab.remove(m)
+				tab.remove(uint32(hashOf(m.key)), m)
 				delete(want, key)
 			}
 			if step%50 == 0 {
@@ -113,10 +113,10 @@ func TestTableStaysSmallInAFlood(t *testing.T) {
 			m := memberOf(strconv.Itoa(i))
 			list = append(list, m)
 			if len(list) > n {
-				tab.remove(list[0])
+				tab.remove(uint32(hashOf(list[0].key)), list[0])
 				list = list[1:]
 			}
-			tab.put(m)
+			tab.put(uint32(hashOf(m.key)), m)
 			if s := tab.slots.Load(); s != last {
 				moves, last = moves+1, s
 			}
@@ -136,7 +136,7 @@ func TestTableStaysSmallInAFlood(t *testing.T) {
 func TestTableIsReadWhileItChanges(t *testing.T) {
 	var tab table
 	for i := range 50 {
-		tab.put(memberOf("stays" + strconv.Itoa(i)))
+		putIn(&tab, "stays"+strconv.Itoa(i))
 	}
 	var done atomic.Bool
 	var readers sync.WaitGroup
@@ -144,16 +144,16 @@ func TestTableIsReadWhileItChanges(t *testing.T) {
 		readers.Go(func() {
 			for i := reader; !done.Load(); i++ {
 				stays := "stays" + strconv.Itoa(i%50)
-				if m := tab.get(stays); m == nil || m.key != stays {
+				if m := tab.get(uint32(hashOf(stays)), stays); m == nil || m.key != stays {
 					t.Errorf("%s is not there", stays)
 					return
 				}
 				comes := "comes" + strconv.Itoa(i%500)
-				if m := tab.get(comes); m != nil && m.key != comes {
+				if m := tab.get(uint32(hashOf(comes)), comes); m != nil && m.key != comes {
 					t.Errorf("get(%s) returns %s", comes, m.key)
 					return
 				}
-				if m := tab.get("never"); m != nil {
+				if m := tab.get(uint32(hashOf("never")), "never"); m != nil {
 					t.Errorf("get(never) returns %s", m.key)
 					return
 				}
@@ -180,10 +180,10 @@ func TestTableIsReadWhileItChanges(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	for range 20_000 {
 		key := "comes" + strconv.Itoa(random.IntN(500))
-		if m := tab.get(key); m != nil {
-			tab.remove(m)
+		if m := tab.get(uint32(hashOf(key)), key); m != nil {
+			tab.remove(uint32(hashOf(m.key)), m)
 		} else {
-			tab.put(memberOf(key))
+			putIn(&tab, key)
 		}
 	}
 	done.Store(true)
@@ -195,15 +195,15 @@ func TestTableIsReadWhileItChanges(t *testing.T) {
 func TestTableYieldsNoKeyTwice(t *testing.T) {
 	var tab table
 	for i := range 20 {
-		tab.put(memberOf(strconv.Itoa(i)))
+		putIn(&tab, strconv.Itoa(i))
 	}
 	slots := tab.slots.Load()
 	times := map[string]int{}
 	for m := range tab.all() {
 		times[m.key]++
 		if len(times) <= 4 { // for more there is no place in these slots
-			tab.remove(m)
-			tab.put(memberOf(m.key))
+			tab.remove(uint32(hashOf(m.key)), m)
+			putIn(&tab, m.key)
 		}
 	}
 	if slots != tab.slots.Load() {
@@ -215,3 +215,5 @@ func TestTableYieldsNoKeyTwice(t *testing.T) {
 		}
 	}
 }
+
+func putIn(tab *table, key string) { tab.put(uint32(hashOf(key)), memberOf(key)) }

@@ -100,6 +100,9 @@ type callWindow struct {
 	calls []uint8 // a ring of bits
 	next  int
 	Counts
+
+	// How many calls had been answered, ever, when the ring began anew the last two times.
+	answered [2]uint32
 }
 
 const (
@@ -107,14 +110,18 @@ const (
 	callSlow
 )
 
-func newCallWindow(n int) *callWindow { return &callWindow{calls: make([]uint8, n)} }
+func newCallWindow(n int, answered uint32) *callWindow {
+	return &callWindow{calls: make([]uint8, n), answered: [2]uint32{answered, answered}}
+}
 
-func (w *callWindow) add(call uint8) {
+func (w *callWindow) add(call uint8, answered uint32) {
 	if w.Calls == len(w.calls) {
 		w.count(w.calls[w.next], -1)
 	}
 	w.calls[w.next] = call
-	w.next = (w.next + 1) % len(w.calls)
+	if w.next = (w.next + 1) % len(w.calls); w.next == 0 {
+		w.answered = [2]uint32{w.answered[1], answered}
+	}
 	w.count(call, 1)
 }
 
@@ -137,7 +144,7 @@ func (w *callWindow) each(yield func(call uint8)) {
 
 // pour adds the calls of a bucket. Their order is not known: failures and slow calls
 // are spread evenly, so that no run and no rate appears that was not there.
-func (w *callWindow) pour(b bucket) {
+func (w *callWindow) pour(b bucket, answered uint32) {
 	total := uint64(b.ok) + uint64(b.failed)
 	share := func(i uint64, n uint32) bool { // whether the call i is one of n among total
 		return (i+1)*uint64(n)/total > i*uint64(n)/total
@@ -150,7 +157,7 @@ func (w *callWindow) pour(b bucket) {
 		if share(i, b.slow) {
 			call |= callSlow
 		}
-		w.add(call)
+		w.add(call, answered)
 	}
 }
 
@@ -165,12 +172,12 @@ func (b *Breaker) rewindow(old, r *rules, now int64) {
 	b.window = timeWindow{index: r.bucketAt(now), answered: was.answered}
 	b.setBucketEnd(r.begin(b.window.index + 1))
 	if r.WindowCalls > 0 {
-		calls := newCallWindow(r.WindowCalls)
+		calls := newCallWindow(r.WindowCalls, was.answered)
 		b.remember().calls = calls
 		if wasCalls != nil {
-			wasCalls.each(calls.add)
+			wasCalls.each(func(call uint8) { calls.add(call, was.answered) })
 		} else {
-			was.each(was.index, func(_ int64, in bucket) { calls.pour(in) })
+			was.each(was.index, func(_ int64, in bucket) { calls.pour(in, was.answered) })
 		}
 		return
 	}

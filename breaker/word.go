@@ -65,8 +65,9 @@ const answeredOne = 1<<32 + 1
 // lookEvery is how often a busy circuit looks at the clock when it admits: one
 // call in 16 is timed, and looks for calls that hang. In a rush, one in 128 is enough.
 const (
-	lookEvery = 16
-	rushEvery = 128
+	lookEvery  = 16
+	rushEvery  = 128
+	rushCounts = 8
 )
 
 // looks reports whether the call that is admitted as number n has to look at the clock.
@@ -85,9 +86,13 @@ const (
 )
 
 // count books a success without the lock.
-func (w *word) count(tag uint64, now int64) int {
+//
+// In a rush it looks at the clock for one success in rushCounts only. So up to
+// rushCounts − 1 of them may stand in the bucket before theirs.
+func (w *word) count(tag uint64, c *clock) int {
 	bits := w.bits.Load()
-	if generationOf(bits^tag) != 0 || bits&(countFast|countFull) != countFast || now >= w.bucketEnd.Load() {
+	if generationOf(bits^tag) != 0 || bits&(countFast|countFull) != countFast ||
+		(bits&rush == 0 || bits%rushCounts == 0) && c.now() >= w.bucketEnd.Load() {
 		return refused
 	}
 	if w.bits.CompareAndSwap(bits, bits+1) {
