@@ -34,7 +34,7 @@ func TestBreakerAgreesWithModel(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		for seed := range runs {
-			compareWithModel(t, randomOperations(1000+seed, 300))
+			compareWithModel(t, randomOperations(1000+seed, 1000))
 		}
 	})
 }
@@ -62,34 +62,46 @@ func (p *program) byte() byte {
 
 func choose[T any](p *program, from ...T) T { return from[int(p.byte())%len(from)] }
 
-// rules reads a Config in which times are exact and one call can matter. If it
-// has SlowCall, time has to move in whole seconds: half a second is more than
-// the steps in which overdue calls are noticed.
+// rules reads a Config in which times are exact and one call can matter. With SlowCall,
+// slow and overdue calls move nothing except probes: how many are overdue is known only
+// roughly.
 func (p *program) rules(slow bool) breaker.Config {
 	const s = time.Second
 	cfg := breaker.Config{
 		Window:              choose(p, 0, 2*s, 5*s, time.Minute),
-		WindowCalls:         choose(p, 0, 0, 0, 4, 7),
+		WindowCalls:         choose(p, 0, 0, 0, 4, 30),
 		MinCalls:            choose(p, -1, 1, 3, 4),
-		FailureRate:         choose(p, 0, 0.25, 0.6, 1, -1),
-		SlowRate:            choose(p, 0, 0.4, 1, -1),
-		Failures:            choose(p, 0, 0, 2, 4),
+		ShedRate:            choose(p, 0, 0, 0.3, 0.7, -1),
+		FailureRate:         choose(p, 0, 0, 0, 0.25, 0.6, 1, -1),
+		Failures:            choose(p, 0, 0, 0, 2, 4, 20),
 		ConsecutiveFailures: choose(p, 0, 1, 2, 3, -1),
 		ConsecutiveSpan:     choose(p, 0, -1, 3*s),
-		OpenFor:             choose(p, 0, 1, s),
+		IndependentFailures: choose(p, 0, -1, 2, 4),
+		Chance:              choose(p, 0, -1, 0.01, 0.2, 0.5),
+		HangAfter:           -1,
+		OpenFor:             choose(p, 0, 10*time.Millisecond, s),
 		MaxOpenFor:          choose(p, 0, 6*s, 30*s),
-		ProbeShare:          -1, ShedRate: -1, Chance: -1, IndependentFailures: -1, HangAfter: -1, SlowStart: -1,
-		Jitter:         -1,
-		Probes:         choose(p, 0, 1, 2, 3),
-		ProbeSuccesses: choose(p, 0, 1, 2, 3),
-		ProbeTimeout:   choose(p, 0, 2*s, time.Minute),
+		ProbeShare:          choose(p, 0, -1, 0.1, 0.5),
+		Jitter:              -1,
+		Probes:              choose(p, 0, 1, 2, 3),
+		ProbeSuccesses:      choose(p, 0, 1, 2, 3),
+		ProbeTimeout:        choose(p, 0, 2*s, time.Minute),
+		SlowStart:           choose(p, 0, 1, 3, -1),
 	}
 	if slow {
 		cfg.SlowCall = choose(p, 0, 1500*time.Millisecond, 3500*time.Millisecond)
+		cfg.SlowRate = -1
 		cfg.ConsecutiveFailures = -1
 	}
-	if p.byte()%4 == 0 {
+	switch p.byte() % 8 {
+	case 0, 1: // the run alone
+		cfg.ShedRate, cfg.FailureRate, cfg.Failures = -1, 0, 0
+		cfg.ConsecutiveSpan = choose(p, 0, 0, 3*s)
+	case 2:
 		cfg.Trip = func(c breaker.Counts) bool { return c.Calls%5 == 4 }
+	}
+	if cfg.Validate() != nil && cfg.FailureRate > 0 { // less than ShedRate
+		cfg.ShedRate = 0
 	}
 	if cfg.Validate() != nil { // every rule is off
 		cfg.Failures = 3
@@ -99,7 +111,7 @@ func (p *program) rules(slow bool) breaker.Config {
 
 // duration reads how far to move the clock: often to just before, at or just
 // after a time that means something.
-func (p *program) duration(m *model, slow bool) time.Duration {
+func (p *program) duration(m *model) time.Duration {
 	var d time.Duration
 	switch p.byte() % 8 {
 	case 0, 1, 2:
@@ -109,159 +121,341 @@ func (p *program) duration(m *model, slow bool) time.Duration {
 	case 4:
 		d = m.cfg.Window / 10
 	case 5:
-		d = m.cfg.ProbeTimeout
+		d = choose(p, m.cfg.ProbeTimeout, m.cfg.ProbeTimeout/8)
 	case 6:
-		d = max(0, time.Until(m.until))
+		d = max(0, time.Until(m.opening.until))
 	case 7:
 		d = time.Second
 	}
-	d += time.Duration(choose(p, 0, 0, -1, 1))
-	if slow {
-		d = d.Round(time.Second)
-	}
-	return max(0, d)
+	return max(0, d+time.Duration(choose(p, 0, 0, -1, 1)))
 }
 
 // A played call is one permit, and the model's account of it.
 type played struct {
-	permit *breaker.Permit
-	call   *modelCall
+	permit  *breaker.Permit
+	call    *modelCall
+	sending *breaker.Sending
+}
+
+// A comparison drives a breaker and its model.
+type comparison struct {
+	t       *testing.T
+	b       *breaker.Breaker
+	m       *model
+	history []string
+
+	out, ended []*played
+
+	// What hooks were told.
+	rejected       []*breaker.OpenError
+	done, failed   []breaker.Call
+	transitions    []breaker.Transition
+	watched, timed bool // hooks are there, Done among them
 }
 
 func compareWithModel(t *testing.T, input []byte) {
 	p := program(input)
 	slow := p.byte()%3 == 0
+	c := &comparison{t: t}
+	var hooks []breaker.Hooks
+	switch p.byte() % 4 {
+	case 0:
+		c.watched = true
+	case 1:
+		c.watched, c.timed = true, true
+	}
+	if c.watched {
+		h := breaker.Hooks{
+			StateChanged: func(s breaker.Transition) { c.transitions = append(c.transitions, s) },
+			Rejected:     func(_ context.Context, err *breaker.OpenError) { c.rejected = append(c.rejected, err) },
+			Failed:       func(call breaker.Call) { c.failed = append(c.failed, call) },
+		}
+		if c.timed {
+			h.Done = func(_ context.Context, call breaker.Call) { c.done = append(c.done, call) }
+		}
+		hooks = []breaker.Hooks{h}
+	}
 	cfg := p.rules(slow)
-	b, m := breaker.New("peer", cfg), newModel(cfg)
-	history := []string{fmt.Sprintf("New: %v", cfg)}
-	fail := func(format string, args ...any) {
-		t.Helper()
-		t.Fatalf("%s\n--- after\n%s", fmt.Sprintf(format, args...), strings.Join(history, "\n"))
-	}
-	var out, ended []played
-	take := func() (c played, ok bool) {
-		if len(out) == 0 {
-			return played{}, false
+	c.b, c.m = breaker.New("peer", cfg, hooks...), newModel(cfg)
+	c.did("New: %v", cfg)
+	for len(p) > 0 {
+		c.step(&p, slow)
+		c.check(c.m.differs(c.b))
+		for _, want := range c.m.transitions {
+			if c.watched && len(c.transitions) == 0 {
+				c.check(fmt.Sprintf("no transition, want %+v", want))
+			} else if c.watched {
+				c.check(c.m.differsInTransition(c.transitions[0], want))
+				c.transitions = c.transitions[1:]
+			}
 		}
-		i := int(p.byte()) % len(out)
-		c = out[i]
-		out = append(out[:i:i], out[i+1:]...)
-		ended = append(ended, c)
-		return c, true
-	}
-	for step := 0; len(p) > 0; step++ {
-		did := ""
-		switch op := p.byte() % 32; {
-		case op < 10:
-			permit, err := b.Allow(context.Background())
-			call := m.allow()
-			did = fmt.Sprintf("Allow: %v", err)
-			if (err == nil) != (call != nil) {
-				history = append(history, did)
-				fail("Allow: err = %v, the model says admitted = %v", err, call != nil)
-			}
-			if err != nil {
-				checkRejection(fail, m, err)
-				break
-			}
-			if permit.Probe() != call.probe {
-				fail("Probe() = %v, the model says %v", permit.Probe(), call.probe)
-			}
-			out = append(out, played{&permit, call})
-		case op < 20:
-			c, ok := take()
-			if !ok {
-				continue
-			}
-			outcome := choose(&p, breaker.Success, breaker.Success, breaker.Failure, breaker.Failure, breaker.Failure, breaker.Ignored)
-			did = fmt.Sprintf("%v of the call of %v", outcome, m.clock(c.call.start))
-			if outcome == breaker.Failure && p.byte()%2 == 0 {
-				c.permit.Fail(errors.New("broken"))
-			} else {
-				c.permit.Done(outcome)
-			}
-			m.done(c.call, outcome)
-		case op < 21:
-			if len(ended) == 0 {
-				continue
-			}
-			again := ended[int(p.byte())%len(ended)]
-			again.permit.Done(breaker.Failure)
-			again.permit.Answered()
-			did = "Done and Answered on a call that had ended"
-		case op < 22:
-			if len(out) == 0 {
-				continue
-			}
-			c := out[int(p.byte())%len(out)]
-			c.permit.Answered()
-			m.answered(c.call)
-			did = fmt.Sprintf("Answered of the call of %v", m.clock(c.call.start))
-		case op < 27:
-			d := p.duration(m, slow)
-			time.Sleep(d)
-			did = fmt.Sprintf("%v later: %v", d, m.clock(time.Now()))
-		case op < 28:
-			d := choose(&p, 0, 1, time.Second, 20*time.Second)
-			b.Trip(d, "because")
-			m.trip(d)
-			did = fmt.Sprintf("Trip %v", d)
-		case op < 29:
-			c, ok := take()
-			if !ok {
-				continue
-			}
-			d := choose(&p, 0, 1, time.Second, 20*time.Second)
-			c.permit.Trip(d, "because")
-			m.permitTrip(c.call, d)
-			did = fmt.Sprintf("Permit.Trip %v of the call of %v", d, m.clock(c.call.start))
-		case op < 30:
-			if p.byte()%4 != 0 {
-				continue
-			}
-			b.Reset("")
-			m.reset()
-			did = "Reset"
-		case op < 31:
-			mode := choose(&p, breaker.Enforce, breaker.Enforce, breaker.Enforce, breaker.Observe, breaker.ForceOpen, breaker.Disabled)
-			b.SetMode(mode, "because")
-			m.setMode(mode)
-			did = fmt.Sprintf("SetMode %v", mode)
-		default:
-			next := p.rules(slow)
-			next.Window, next.WindowCalls = cfg.Window, cfg.WindowCalls
-			if next.SlowCall > 0 && len(out) > 0 {
-				next.SlowCall = m.cfg.SlowCall // which of the two holds for calls in flight is left open
-			}
-			if err := b.Update(next); err != nil {
-				continue
-			}
-			m.update(next)
-			did = fmt.Sprintf("Update: %v", next)
-		}
-		history = append(history, did)
-		if diff := m.differs(b); diff != "" {
-			fail("step %d: %s", step, diff)
+		if c.m.transitions = nil; len(c.transitions) > 0 {
+			c.check(fmt.Sprintf("one transition too many: %+v", c.transitions[0]))
 		}
 	}
 }
 
-// checkRejection looks at what a rejected caller is told.
-func checkRejection(fail func(string, ...any), m *model, err error) {
-	var open *breaker.OpenError
-	if !errors.As(err, &open) || !errors.Is(err, breaker.ErrOpen) {
-		fail("rejected with a %T", err)
-		return
+func (c *comparison) did(format string, args ...any) {
+	c.history = append(c.history, fmt.Sprintf(format, args...))
+}
+
+func (c *comparison) check(diff string) {
+	c.t.Helper()
+	if diff != "" {
+		c.t.Fatalf("step %d: %s\n--- after\n%s", len(c.history)-1, diff, strings.Join(c.history, "\n"))
 	}
-	since, until := m.entered, time.Time{}
-	switch {
-	case m.mode == breaker.ForceOpen:
-		since = m.since
-	case m.state == breaker.Open:
-		until = m.until
+}
+
+// step does one operation.
+func (c *comparison) step(p *program, slow bool) {
+	m, b := c.m, c.b
+	switch op := p.byte() % 44; {
+	case op < 10:
+		if call := c.allow(); call != nil {
+			c.out = append(c.out, call)
+			c.did("Allow: admitted")
+			if p.byte()%8 == 0 {
+				c.did("Sending")
+				call.sending = call.permit.Sending()
+				m.sends(call.call)
+			}
+			break
+		}
+		c.did("Allow: rejected")
+	case op < 20:
+		if call := c.take(p); call != nil {
+			outcome := choose(p, breaker.Success, breaker.Success, breaker.Failure, breaker.Failure, breaker.Failure, breaker.Ignored)
+			text := choose(p, "", "broken")
+			c.did("%v of the call of %v", outcome, m.clock(call.call.start))
+			c.end(call, outcome, text)
+		}
+	case op < 21:
+		if len(c.ended) > 0 {
+			again := c.ended[int(p.byte())%len(c.ended)].permit
+			again.Done(breaker.Failure)
+			again.Answered()
+			again.Sending().Sent()
+			c.did("Done, Answered and Sending on a call that had ended")
+		}
+	case op < 23:
+		first := int(p.byte()) % 6
+		for _, call := range c.out[min(first, len(c.out)):min(first+choose(p, 1, 1, 5), len(c.out))] {
+			call.permit.Answered()
+			m.answer(call.call)
+			c.did("Answered of the call of %v", m.clock(call.call.start))
+		}
+	case op < 24:
+		if call := c.look(p); call != nil && call.sending != nil {
+			c.did("Sent of the call of %v", m.clock(call.call.start))
+			call.sending.Sent()
+			m.send(call.call)
+		}
+	case op < 30:
+		d := p.duration(m)
+		time.Sleep(d)
+		c.did("%v later: %v", d, m.clock(time.Now()))
+	case op < 33:
+		c.burst(p)
+	case op < 34:
+		d := choose(p, 0, 1, time.Second, 20*time.Second)
+		c.did("Trip %v", d)
+		b.Trip(d, "because")
+		m.trip(d)
+	case op < 35:
+		if call := c.take(p); call != nil {
+			d := choose(p, 0, 1, time.Second, 20*time.Second)
+			c.did("Permit.Trip %v of the call of %v", d, m.clock(call.call.start))
+			c.part()
+			call.permit.Trip(d, "because")
+			m.end(call.call, breaker.Failure, "because", d)
+			c.told(call)
+		}
+	case op < 36:
+		if p.byte()%4 == 0 {
+			c.did("Reset")
+			b.Reset("")
+			m.close(time.Now(), breaker.ByOperator)
+		}
+	case op < 37:
+		mode := choose(p, breaker.Enforce, breaker.Enforce, breaker.Enforce, breaker.Observe, breaker.ForceOpen, breaker.Disabled)
+		c.did("SetMode %v", mode)
+		b.SetMode(mode, "because")
+		m.setMode(mode)
+	case op < 38:
+		generation := b.Snapshot().Generation - choose[uint64](p, 0, 0, 0, 1)
+		d := choose(p, 0, 1, time.Second, 20*time.Second)
+		c.did("Hold %v of generation %d", d, generation)
+		if got, want := b.Hold(generation, d, "because"), m.hold(generation, d); got != want {
+			c.check(fmt.Sprintf("Hold = %v, want %v", got, want))
+		}
+	case op < 39:
+		generation := b.Snapshot().Generation - choose[uint64](p, 0, 0, 0, 1)
+		d := choose(p, -1, 0, time.Second, 20*time.Second)
+		c.did("Retry %v of generation %d", d, generation)
+		if got, want := b.Retry(generation, d), m.retry(generation, d); got != want {
+			c.check(fmt.Sprintf("Retry = %v, want %v", got, want))
+		}
+	case op < 41:
+		n, answered := choose(p, 2, 5, 15), p.byte()%2 == 0
+		c.did("Allow %d times, answered: %v", n, answered)
+		for range n {
+			call := c.allow()
+			if call == nil {
+				continue
+			}
+			if answered {
+				call.permit.Answered()
+				m.answer(call.call)
+			}
+			c.out = append(c.out, call)
+		}
+	case op < 43:
+		outcome := choose(p, breaker.Success, breaker.Failure, breaker.Ignored)
+		n := min(len(c.out), choose(p, 4, 100))
+		c.did("%v of %d calls", outcome, n)
+		for range n {
+			c.end(c.take(p), outcome, "")
+		}
+	default:
+		next := p.rules(slow)
+		if next.SlowCall > 0 && len(c.out) > 0 {
+			next.SlowCall = m.cfg.SlowCall // which of the two holds for calls in flight is left open
+		}
+		if next.Validate() == nil {
+			c.did("Update: %v", next)
+			if err := b.Update(next); err != nil {
+				c.check(err.Error())
+			}
+			m.update(next)
+		}
 	}
-	if open.State != m.effective() || open.Mode != m.mode || open.Reason == "" ||
-		!open.Since.Equal(since) || !open.Until.Equal(until) {
-		fail("rejected with %+v, want state %v since %v until %v", open, m.effective(), m.clock(since), m.clock(until))
+}
+
+// allow asks both for a call, and returns it if it was let through.
+func (c *comparison) allow() *played {
+	c.t.Helper()
+	c.rejected = nil
+	permit, err := c.b.Allow(context.Background())
+	call := c.m.allow()
+	if (err == nil) != (call != nil) {
+		c.check(fmt.Sprintf("Allow: err = %v, the model says admitted = %v; %s\n got %+v\nwant %+v",
+			err, call != nil, c.m.differs(c.b), c.b.Snapshot(), c.m.snapshot()))
+	}
+	if c.watched {
+		if told, want := len(c.rejected) == 1, call == nil || call.bypasses; told != want {
+			c.check(fmt.Sprintf("Rejected was told = %v, want %v", told, want))
+		} else if told {
+			c.check(c.m.differsInRejection(c.rejected[0]))
+		}
+	}
+	if err != nil {
+		c.check(c.m.differsInRejection(err))
+		return nil
+	}
+	if permit.Probe() != call.probe {
+		c.check(fmt.Sprintf("Probe() = %v, the model says %v", permit.Probe(), call.probe))
+	}
+	return &played{&permit, call, nil}
+}
+
+// take returns a call that is to end.
+func (c *comparison) take(p *program) *played {
+	call := c.look(p)
+	if call == nil {
+		return nil
+	}
+	for i := range c.out {
+		if c.out[i] == call {
+			c.out = append(c.out[:i:i], c.out[i+1:]...)
+			break
+		}
+	}
+	c.ended = append(c.ended, call)
+	return call
+}
+
+// look returns a call that has not ended.
+func (c *comparison) look(p *program) *played {
+	if len(c.out) == 0 {
+		return nil
+	}
+	return c.out[int(p.byte())%len(c.out)]
+}
+
+// end ends a call, with an error if text is not empty.
+func (c *comparison) end(call *played, o breaker.Outcome, text string) {
+	c.t.Helper()
+	c.part()
+	if o == breaker.Failure && text != "" {
+		call.permit.Fail(errors.New(text))
+	} else {
+		text = ""
+		call.permit.Done(o)
+	}
+	c.m.end(call.call, o, text, 0)
+	c.told(call)
+}
+
+// part lets a moment pass after calls have begun, so that none of them seems to have
+// begun when the next one has ended.
+func (c *comparison) part() {
+	for _, call := range c.out {
+		if call.call.start.Equal(time.Now()) {
+			time.Sleep(1)
+			return
+		}
+	}
+}
+
+// told compares what the hooks were told of a call.
+func (c *comparison) told(call *played) {
+	c.t.Helper()
+	want := c.m.told
+	for hook, told := range map[string][]breaker.Call{"Done": c.done, "Failed": c.failed} {
+		if !(hook == "Done" && c.timed || hook == "Failed" && c.watched && want.Outcome == breaker.Failure) {
+			if len(told) > 0 {
+				c.check(fmt.Sprintf("%s was told of %+v", hook, told))
+			}
+			continue
+		}
+		if len(told) != 1 {
+			c.check(fmt.Sprintf("%s was told of %+v, want %+v", hook, told, want))
+		}
+		got := told[0]
+		if errorText(got.Err) != c.m.toldErr {
+			c.check(fmt.Sprintf("%s was told of error %q, want %q", hook, errorText(got.Err), c.m.toldErr))
+		}
+		got.Err = nil
+		if !c.timed && c.m.cfg.SlowCall <= 0 {
+			got.Duration = want.Duration // not every call was timed
+		}
+		if got != want {
+			c.check(fmt.Sprintf("%s was told of\n     %+v\nwant %+v", hook, got, want))
+		}
+	}
+	c.done, c.failed = nil, nil
+}
+
+// burst makes some calls that end at once.
+func (c *comparison) burst(p *program) {
+	c.t.Helper()
+	n := choose(p, 3, 8, 25, 45, 60)
+	gap := choose(p, 0, 0, time.Millisecond, 20*time.Millisecond, 100*time.Millisecond)
+	outcomes := choose(p,
+		[]breaker.Outcome{breaker.Success},
+		[]breaker.Outcome{breaker.Success},
+		[]breaker.Outcome{breaker.Failure},
+		[]breaker.Outcome{breaker.Failure, breaker.Success},
+		[]breaker.Outcome{breaker.Failure, breaker.Failure, breaker.Failure, breaker.Failure, breaker.Success},
+		[]breaker.Outcome{breaker.Ignored})
+	c.did("%d calls %v apart that end as %v", n, gap, outcomes)
+	for i := range n {
+		if call := c.allow(); call != nil {
+			c.end(call, outcomes[i%len(outcomes)], "")
+		}
+		if c.m.phase == open {
+			c.m.sameUntil(c.b.Snapshot().Until)
+		}
+		time.Sleep(gap)
 	}
 }

@@ -1,55 +1,114 @@
 package breaker_test
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
 )
 
-// A model is one breaker as its documentation describes it, made to be
-// obviously right and nothing else: it remembers every call and counts all of
-// them again at each step. Fuzzing compares the real one with it.
+// A model is one breaker as its documentation describes it, made to be obviously right
+// and nothing else: it remembers every call and counts all of them again at each step.
+// Fuzzing compares the real one with it.
 //
-// It knows no jitter, no ramp and no concurrency, and reads the bubble's clock.
-// Overdue calls are noticed by it at once, where the real breaker takes steps of
-// time, and count for SlowRate only.
+// It knows no jitter, no hangs and no concurrency, and reads the bubble's clock. This
+// file has the states, model_counts_test.go what they are judged on, and
+// model_compare_test.go how the real one is compared.
 type model struct {
-	cfg  breaker.Config // no zero fields, but for rules that are off
+	cfg  breaker.Config // no zero fields, except for rules that are off
 	born time.Time
 	mode breaker.Mode
 
-	// The state that the rules have made, whatever the mode shows of it.
-	state   breaker.State
-	entered time.Time
-	until   time.Time // of Open: when it is probed,
-	early   time.Time // or from when on, once it has rejected so many calls
-	busy    uint64
-	// The state that callers meet began then.
-	since time.Time
+	// What the rules have made of the circuit, whatever the mode shows of it.
+	phase      phase
+	origin     breaker.Origin
+	generation uint64
+	outage     time.Time // when it left Closed; zero: it is closed
+	fleet      bool
+	level      int    // how often the rules opened it in a row
+	lastErr    string // of the last failed call
+	opening    opening
+	streak     int // successful probes in a row
+	slowStart  slowStart
+	shedding   shedding
 
-	generation int
-	calls      []*modelCall // let through and not ended
-	ended      []modelEnd   // since it was last closed, in order
-	run        int          // failures since the last success …
-	runSince   time.Time    // … the first of which ended then
-	streak     int          // successful probes in a row
-	backoffs   int          // how often the rules opened it since it was last closed
-	looked     time.Time    // when a call last looked for overdue ones
-	totals     breaker.Totals
+	since          time.Time // when the state that callers meet began
+	rejectedBefore uint64    // until then
+	modeGiven      bool      // an operator gave a reason for the mode
+
+	calls  []*modelCall // let through and not ended
+	ended  []modelEnd   // since counts were cleared, in order
+	run    modelRun
+	totals breaker.Totals
+
+	// What observers are told.
+	transitions []breaker.Transition
+	told        breaker.Call // the last that ended
+	toldErr     string
+}
+
+type phase int
+
+const (
+	closed phase = iota
+	open
+	probed
+	slowlyStarted
+	shed
+)
+
+func (p phase) state() breaker.State {
+	return [...]breaker.State{breaker.Closed, breaker.Open, breaker.HalfOpen, breaker.HalfOpen, breaker.HalfOpen}[p]
+}
+
+// opening is the present time for which the circuit is open, or the last one.
+type opening struct {
+	began, until time.Time
+	rejected     uint64 // ever, before it
+	lastErr      string
+}
+
+type slowStart struct {
+	limit         float64
+	timeout       time.Duration // after which a place is free again, or an eighth later
+	rejectedAt    time.Time     // the last call, or when it began
+	rejects       bool          // has rejected calls
+	mayGrow       bool          // a call was rejected since the limit grew
+	gentle        bool          // a call has failed and fewer than 50 have succeeded since
+	good          int           // successes since a call was rejected
+	row, failures int           // successes since the last failure, and the other way round
+}
+
+type shedding struct {
+	share  float64
+	credit float64
 }
 
 // A modelCall was let through.
 type modelCall struct {
-	generation int
+	generation uint64
 	start      time.Time
+	sending    bool
+	sent       time.Time // zero: when it started
 	answered   time.Time // zero: not yet
-	timed      bool      // SlowCall was on
+	answeredIn int       // the run
 	watched    bool      // becomes overdue
 	probe      bool
 	lease      time.Time // of a probe
-	uncounted  bool      // let through whatever the state: under Observe or Disabled
+	place      bool      // has one in the slow start
+	bypasses   bool      // was rejected, and let through under Observe
+	unjudged   bool      // was let through when Disabled
+}
+
+// waits reports whether the call is in flight.
+func (c *modelCall) waits() bool { return c.answered.IsZero() && !c.sending }
+
+// began is when the call's time began.
+func (c *modelCall) began() time.Time {
+	if !c.sent.IsZero() {
+		return c.sent
+	}
+	return c.start
 }
 
 type modelEnd struct {
@@ -57,202 +116,229 @@ type modelEnd struct {
 	failed, slow bool
 }
 
-func newModel(cfg breaker.Config) *model {
-	now := time.Now()
-	return &model{cfg: withModelDefaults(cfg), born: now, entered: now, since: now, mode: cfg.Mode}
+// modelRun is the failures since the last success.
+type modelRun struct {
+	number int // of runs so far
+	failed []*modelCall
+	began  time.Time // when the first of them ended
 }
 
-// withModelDefaults spells the documented defaults out once more.
-func withModelDefaults(c breaker.Config) breaker.Config {
-	duration := func(d *time.Duration, otherwise time.Duration) {
-		if *d == 0 {
-			*d = otherwise
-		}
-	}
-	number := func(n *int, otherwise int) {
-		if *n == 0 {
-			*n = otherwise
-		}
-	}
-	if c.FailureRate == 0 {
-		c.FailureRate = 0.5
-	}
-	if c.SlowRate == 0 {
-		c.SlowRate = 0.5
-	}
-	minCalls := 20
-	if c.WindowCalls > 0 && c.WindowCalls < minCalls {
-		minCalls = c.WindowCalls
-	}
-	number(&c.MinCalls, minCalls)
-	number(&c.ConsecutiveFailures, 5)
-	number(&c.Probes, 1)
-	number(&c.ProbeSuccesses, 1)
-	duration(&c.Window, 10*time.Second)
-	duration(&c.ConsecutiveSpan, time.Second)
-	duration(&c.OpenFor, 5*time.Second)
-	duration(&c.MaxOpenFor, max(45*time.Second, c.OpenFor))
-	duration(&c.ProbeTimeout, 10*time.Second)
-	return c
+func newModel(cfg breaker.Config) *model {
+	now := time.Now()
+	return &model{cfg: withModelDefaults(cfg), born: now, since: now, mode: cfg.Mode, modeGiven: cfg.Mode != breaker.Enforce}
 }
 
 // allow returns the call that was let through, or nil for a rejected one.
 func (m *model) allow() *modelCall {
 	m.expireProbes()
 	now := time.Now()
-	call := &modelCall{start: now, timed: m.cfg.SlowCall > 0}
+	call := &modelCall{start: now, watched: m.cfg.SlowCall > 0}
 	rejected := false
-	switch {
-	case m.mode == breaker.ForceOpen:
+	switch m.mode {
+	case breaker.ForceOpen:
 		rejected = true
-	case m.mode == breaker.Disabled:
-		call.uncounted = true
+	case breaker.Disabled:
+		call.unjudged = true
 	default:
-		if m.state == breaker.Closed && m.counts().Overdue > 0 && !now.Equal(m.looked) && m.ruleHolds(false) {
-			m.open(now)
-		}
-		m.looked = now
-		if m.state == breaker.Open && (!now.Before(m.until) || !now.Before(m.early) && m.totals.Rejected >= m.busy) {
-			m.enter(breaker.HalfOpen, now)
-		}
-		switch m.state {
-		case breaker.Open:
-			rejected = true
-		case breaker.HalfOpen:
-			rejected = m.probesOut() >= m.cfg.Probes
-			call.probe = !rejected
-			call.lease = now.Add(m.cfg.ProbeTimeout)
-		case breaker.Closed:
-			call.watched = call.timed
-		}
+		rejected = !m.admits(call, now)
 	}
 	if rejected {
 		m.totals.Rejected++
 		if m.mode != breaker.Observe {
 			return nil
 		}
-		call.uncounted = true
+		call.bypasses = true
 	}
 	call.generation = m.generation
 	m.calls = append(m.calls, call)
 	return call
 }
 
-// done ends a call.
-func (m *model) done(call *modelCall, o breaker.Outcome) { m.end(call, o, true) }
+func (m *model) admits(call *modelCall, now time.Time) bool {
+	if m.phase == open && !now.Before(m.opening.until) {
+		m.move(probed, now, breaker.ByProbe, true)
+	}
+	switch m.phase {
+	case open:
+		return false
+	case probed:
+		out := m.count(func(c *modelCall) bool { return c.probe && c.generation == m.generation })
+		call.probe = out < m.cfg.Probes
+		call.lease = now.Add(m.cfg.ProbeTimeout)
+		return call.probe
+	case slowlyStarted:
+		s := &m.slowStart
+		m.expirePlaces(now)
+		call.place = float64(m.places()) < s.limit
+		if !call.place {
+			s.rejects, s.mayGrow, s.good, s.rejectedAt = true, true, 0, now
+		}
+		return call.place
+	case shed:
+		c := m.counts()
+		if c.Calls == 0 {
+			m.settleDown(now, breaker.ByRules)
+			return true
+		}
+		s := &m.shedding
+		if s.credit += m.share(); s.credit < 1 {
+			return false
+		}
+		s.credit--
+	}
+	return true
+}
 
-// end ends a call, and reports whether it had a say.
-func (m *model) end(call *modelCall, o breaker.Outcome, askTrip bool) (counted bool) {
+// end ends a call. A trip that is positive is Permit.Trip's.
+func (m *model) end(call *modelCall, o breaker.Outcome, err string, trip time.Duration) {
 	m.expireProbes()
 	now := time.Now()
 	m.calls = slices.DeleteFunc(m.calls, func(c *modelCall) bool { return c == call })
-	m.answered(call)
-	if call.generation != m.generation {
+	m.answer(call)
+	slow, late := m.slow(call), call.generation != m.generation
+	m.told = breaker.Call{Key: "peer", Outcome: o, Duration: call.answered.Sub(call.began()), Slow: slow, Probe: call.probe, Late: late}
+	m.toldErr = err
+	if late {
 		m.totals.Late++
-		return false
+		return
 	}
-	slow := call.timed && m.cfg.SlowCall > 0 && call.answered.Sub(call.start) >= m.cfg.SlowCall
 	if slow {
 		m.totals.Slow++
 	}
+	judged := !call.bypasses && !call.unjudged
+	failed := o == breaker.Failure
 	switch o {
 	case breaker.Success:
 		m.totals.Successes++
 	case breaker.Failure:
 		m.totals.Failures++
+		if judged {
+			m.lastErr = err
+		}
 	case breaker.Ignored:
 		m.totals.Ignored++
 	}
-	failed := o == breaker.Failure
-	switch {
-	case call.uncounted:
-		return false
-	case o == breaker.Ignored:
-	case call.probe && (failed || slow):
-		m.open(now)
-	case call.probe:
-		if m.streak++; m.streak >= m.cfg.ProbeSuccesses {
-			m.close(now)
+	if !judged || o == breaker.Ignored {
+		return
+	}
+	switch m.phase {
+	case probed:
+		if failed || slow {
+			m.open(now, breaker.ByProbe)
+		} else if m.streak++; m.streak >= m.cfg.ProbeSuccesses {
+			m.start(now)
 		}
+	case slowlyStarted:
+		m.ended = append(m.ended, modelEnd{now, failed, slow})
+		m.endInSlowStart(failed, now)
 	default:
 		m.ended = append(m.ended, modelEnd{now, failed, slow})
-		if !failed {
-			m.run = 0
-		} else if m.run++; m.run == 1 {
-			m.runSince = now
+		if failed {
+			m.run.add(call, now)
+		} else {
+			m.run.end()
 		}
-		if (failed || slow) && m.ruleHolds(askTrip) {
-			m.open(now)
-		}
+		m.judge(failed, slow, trip <= 0, now)
 	}
-	return true
-}
-
-// answered stops a call's clock: it is no longer in flight.
-func (m *model) answered(call *modelCall) {
-	if call.answered.IsZero() {
-		call.answered = time.Now()
+	if trip > 0 && (m.phase != open || now.Add(trip).After(m.opening.until)) {
+		m.openUntil(now, now.Add(trip), breaker.ByPeer)
 	}
 }
 
-// permitTrip is Permit.Trip.
-func (m *model) permitTrip(call *modelCall, d time.Duration) {
-	if !m.end(call, breaker.Failure, d <= 0) || d <= 0 {
+// judge applies the rules after a call that was judged has ended. Each of its branches
+// is one of the rules.
+func (m *model) judge(failed, slow, askTrip bool, now time.Time) {
+	bad := failed || slow
+	switch {
+	case bad && m.rulesOpen(now):
+		m.open(now, breaker.ByRules)
+	case m.phase == shed && m.calm():
+		m.settleDown(now, breaker.ByRules)
+	case (m.phase == shed || bad) && m.sheds():
+		c := m.counts()
+		share := m.shareOf(c)
+		if share < m.cfg.ProbeShare || c.Failures == c.Calls+c.Answered {
+			m.open(now, breaker.ByRules)
+			break
+		}
+		if m.phase == closed {
+			m.shedding = shedding{share: share, credit: 1}
+			m.move(shed, now, breaker.ByRules, false)
+		}
+		m.shedding.share = share
+	}
+	if bad && askTrip && m.phase != open && m.cfg.Trip != nil && m.cfg.Trip(m.counts()) {
+		m.open(now, breaker.ByRules)
+	}
+}
+
+// start begins the slow start after good probes.
+func (m *model) start(now time.Time) {
+	demand := m.demand(now)
+	if m.cfg.SlowStart < 0 || demand < 1 {
+		m.close(now, breaker.ByProbe)
 		return
 	}
-	until := time.Now().Add(d)
-	if m.state != breaker.Open {
-		m.trip(d)
+	m.move(slowlyStarted, now, breaker.ByProbe, true)
+	m.slowStart = slowStart{
+		limit:      min(float64(m.cfg.SlowStart), max(2, demand/10)),
+		timeout:    m.cfg.ProbeTimeout,
+		rejectedAt: now,
+	}
+	m.clearCounts()
+	m.level = 0
+}
+
+func (m *model) endInSlowStart(failed bool, now time.Time) {
+	s := &m.slowStart
+	if failed {
+		if s.row < 10 { // more, and it was a chance
+			s.limit = max(1, s.limit/2)
+			s.good = 0
+		}
+		s.gentle, s.row = true, 0
+		if s.failures++; s.failures >= 5 {
+			m.open(now, breaker.ByProbe)
+		}
 		return
 	}
-	m.until, m.early = later(m.until, until), later(m.early, until)
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+	s.failures = 0
+	s.good++
+	s.row++
+	if s.row >= 50 {
+		s.gentle = false
 	}
-	return b
-}
-
-// trip is Breaker.Trip.
-func (m *model) trip(d time.Duration) {
-	m.expireProbes()
-	if d <= 0 {
-		d = m.cfg.OpenFor
-	}
-	if m.state != breaker.Open {
-		m.enter(breaker.Open, time.Now())
-	}
-	m.until = time.Now().Add(d)
-	m.early = m.until
-}
-
-func (m *model) reset() { m.close(time.Now()) }
-
-func (m *model) setMode(mode breaker.Mode) {
-	m.expireProbes()
-	forced := func(mode breaker.Mode) bool { return mode == breaker.ForceOpen || mode == breaker.Disabled }
-	if mode != m.mode && (forced(mode) || forced(m.mode)) {
-		m.generation++
-	}
-	m.become(time.Now(), func() { m.mode = mode })
-}
-
-func (m *model) update(cfg breaker.Config) {
-	old := m.cfg.SlowCall
-	m.cfg = withModelDefaults(cfg)
-	if m.cfg.SlowCall != old {
-		for _, c := range m.calls {
-			c.watched = false
+	if s.mayGrow {
+		s.mayGrow = false
+		if s.gentle {
+			s.limit += 1 / s.limit
+		} else {
+			s.limit++
 		}
 	}
+	if s.good >= 50 && now.Sub(s.rejectedAt) >= time.Second {
+		m.settleDown(now, breaker.ByProbe)
+	}
 }
 
-// expireProbes reopens the circuit at the moment at which the first of its
-// probes ran out of time.
+// places is how many calls have a place in the slow start.
+func (m *model) places() int {
+	return m.count(func(c *modelCall) bool { return c.place && c.generation == m.generation })
+}
+
+// expirePlaces takes places back, in steps of an eighth of the timeout. The breaker's
+// clock begins at 2⁶⁰ ns.
+func (m *model) expirePlaces(now time.Time) {
+	step := func(t time.Time) int64 { return (1<<60 + int64(t.Sub(m.born))) / int64(m.slowStart.timeout/8) }
+	for _, c := range m.calls {
+		c.place = c.place && step(now)-step(c.start) <= 8
+	}
+}
+
+// expireProbes reopens the circuit at the moment at which the first of its probes ran
+// out of time.
 func (m *model) expireProbes() {
-	if m.state != breaker.HalfOpen {
+	if m.phase != probed {
 		return
 	}
 	var first time.Time
@@ -262,58 +348,154 @@ func (m *model) expireProbes() {
 		}
 	}
 	if !first.IsZero() && !time.Now().Before(first) {
-		m.open(first)
+		m.open(first, breaker.ByProbe)
 	}
 }
 
-func (m *model) probesOut() (n int) {
-	for _, c := range m.calls {
-		if c.probe && c.generation == m.generation {
-			n++
-		}
-	}
-	return n
-}
-
-// open opens the circuit for OpenFor, doubled for each time that the rules have
-// done so since it was closed.
-func (m *model) open(at time.Time) {
-	d := m.cfg.OpenFor
-	for range m.backoffs {
-		d = min(2*d, m.cfg.MaxOpenFor)
-	}
-	m.backoffs++
-	m.enter(breaker.Open, at)
-	m.until = at.Add(d)
-	m.early = m.until
-}
-
-func (m *model) close(at time.Time) {
-	m.enter(breaker.Closed, at)
-	m.ended, m.run, m.backoffs = nil, 0, 0
-}
-
-func (m *model) enter(s breaker.State, at time.Time) {
-	m.become(at, func() { m.state = s })
-	m.entered, m.until, m.streak = at, time.Time{}, 0
-	m.generation++
-}
-
-// become makes a change, and keeps account of the state that callers meet.
-func (m *model) become(at time.Time, change func()) {
-	before := m.effective()
-	change()
-	after := m.effective()
-	if before == after {
+// answer stops a call's clock: it is no longer in flight.
+func (m *model) answer(call *modelCall) {
+	if !call.answered.IsZero() {
 		return
 	}
-	if before == breaker.Open {
+	m.send(call)
+	call.answered = time.Now()
+	call.place = false
+	if len(m.run.failed) > 0 {
+		call.answeredIn = m.run.number
+	}
+}
+
+// sends is Permit.Sending.
+func (m *model) sends(call *modelCall) { call.sending = call.answered.IsZero() }
+
+// send ends the time of sending.
+func (m *model) send(call *modelCall) {
+	if call.sending {
+		call.sending, call.sent = false, time.Now()
+	}
+}
+
+// trip is Breaker.Trip.
+func (m *model) trip(d time.Duration) {
+	m.expireProbes()
+	if d <= 0 {
+		d = m.cfg.OpenFor
+	}
+	m.openUntil(time.Now(), time.Now().Add(d), breaker.ByOperator)
+}
+
+// hold is Breaker.Hold.
+func (m *model) hold(generation uint64, d time.Duration) bool {
+	m.expireProbes()
+	if m.mode >= breaker.ForceOpen || generation != m.generation || d <= 0 || m.phase.state() == breaker.HalfOpen {
+		return false
+	}
+	origin, until := m.origin, time.Now().Add(d)
+	if m.phase == closed {
+		origin = breaker.ByFleet
+	} else {
+		until = later(until, m.opening.until)
+	}
+	m.fleet = true
+	m.openUntil(time.Now(), until, origin)
+	return true
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// retry is Breaker.Retry.
+func (m *model) retry(generation uint64, d time.Duration) bool {
+	if m.mode >= breaker.ForceOpen || generation != m.generation || m.phase != open ||
+		m.origin == breaker.ByOperator || m.origin == breaker.ByPeer {
+		return false
+	}
+	m.opening.until = time.Now().Add(max(0, d))
+	return true
+}
+
+// setMode is Breaker.SetMode with a reason.
+func (m *model) setMode(mode breaker.Mode) {
+	m.expireProbes()
+	from, counts := m.effective(), m.counts()
+	if mode != m.mode && (mode >= breaker.ForceOpen || m.mode >= breaker.ForceOpen) {
+		m.generation++
+		m.run.end()
+	}
+	m.mode, m.modeGiven = mode, true
+	m.met(from, time.Now(), breaker.ByOperator, counts)
+}
+
+// open opens the circuit for as long as the rules say.
+func (m *model) open(at time.Time, origin breaker.Origin) {
+	until := at.Add(m.wait(at))
+	m.level++
+	m.openUntil(at, until, origin)
+}
+
+func (m *model) openUntil(at, until time.Time, origin breaker.Origin) {
+	m.opening.until, m.opening.lastErr = until, m.lastErr
+	if m.phase == open {
+		m.origin = origin
+		if n := len(m.transitions); n > 0 && m.transitions[n-1].At.Equal(at) { // it has just opened, and nobody knows
+			m.transitions[n-1].Until, m.transitions[n-1].Origin = m.until(), origin
+		}
+		return
+	}
+	m.opening.began, m.opening.rejected = at, m.totals.Rejected
+	m.move(open, at, origin, true)
+}
+
+// close closes the circuit and forgets what was counted.
+func (m *model) close(at time.Time, origin breaker.Origin) {
+	m.move(closed, at, origin, true)
+	m.clearCounts()
+	m.level, m.lastErr = 0, ""
+}
+
+// settleDown closes a circuit that has let calls through. Its counts go on.
+func (m *model) settleDown(at time.Time, origin breaker.Origin) {
+	m.move(closed, at, origin, false)
+	m.level, m.lastErr = 0, ""
+}
+
+func (m *model) move(to phase, at time.Time, origin breaker.Origin, anew bool) {
+	from, counts := m.effective(), m.countsAt(at)
+	if m.phase == closed && to != closed {
+		m.outage, m.fleet = at, origin == breaker.ByFleet
+	}
+	m.phase, m.origin, m.streak = to, origin, 0
+	if anew {
+		m.generation++
+	}
+	m.met(from, at, origin, counts)
+	if to == closed {
+		m.outage, m.fleet = time.Time{}, false
+	}
+}
+
+// met keeps account of the state that callers meet.
+func (m *model) met(from breaker.State, at time.Time, origin breaker.Origin, counts breaker.Counts) {
+	to := m.effective()
+	if from == to {
+		return
+	}
+	if from == breaker.Open {
 		m.totals.OpenTime += at.Sub(m.since)
 	}
-	if after == breaker.Open {
+	if to == breaker.Open {
 		m.totals.Opened++
 	}
-	m.since = at
+	m.transitions = append(m.transitions, breaker.Transition{
+		Key: "peer", From: from, To: to, At: at, Until: m.until(), Origin: origin, Counts: counts, LastFailure: m.lastErr,
+		Rejected: m.totals.Rejected - m.rejectedBefore, Share: m.share(), Generation: m.generation,
+		OutageSince: m.outage, Fleet: m.fleet,
+	})
+	m.since, m.rejectedBefore = at, m.totals.Rejected
 }
 
 func (m *model) effective() breaker.State {
@@ -323,117 +505,37 @@ func (m *model) effective() breaker.State {
 	case breaker.Disabled:
 		return breaker.Closed
 	}
-	return m.state
+	return m.phase.state()
 }
 
-// window returns the calls on which the rules are judged now.
-func (m *model) window() []modelEnd {
-	if n := m.cfg.WindowCalls; n > 0 {
-		return m.ended[max(0, len(m.ended)-n):]
+// until is when an open circuit is probed.
+func (m *model) until() time.Time {
+	if m.phase == open && m.mode <= breaker.Observe {
+		return m.opening.until
 	}
-	var in []modelEnd
-	for _, e := range m.ended {
-		if m.bucket(e.at) > m.bucket(time.Now())-10 {
-			in = append(in, e)
-		}
-	}
-	return in
+	return time.Time{}
 }
 
-func (m *model) bucket(t time.Time) int64 {
-	return int64(t.Sub(m.born) / (m.cfg.Window / 10))
-}
-
-func (m *model) counts() (c breaker.Counts) {
-	for _, e := range m.window() {
-		c.Calls++
-		if e.failed {
-			c.Failures++
-		}
-		if e.slow {
-			c.Slow++
-		}
-	}
-	for _, call := range m.calls {
-		if call.watched && call.generation == m.generation && call.answered.IsZero() &&
-			time.Since(call.start) >= m.cfg.SlowCall {
-			c.Overdue++
-		}
-	}
-	c.ConsecutiveFailures = m.run
-	return c
-}
-
-func (m *model) ruleHolds(askTrip bool) bool {
-	c := m.counts()
-	cfg := m.cfg
-	failedIn := map[int64]bool{}
-	for _, e := range m.window() {
-		if e.failed {
-			failedIn[m.bucket(e.at)] = true
-		}
-	}
-	slow, calls := c.Slow+c.Overdue, c.Calls+c.Overdue
-	rate := float64(c.Failures) / float64(c.Calls)
-	slowRate := float64(slow) / float64(calls)
+// share is how much of the calls is let through. That of a slow start is known only
+// roughly, see differs.
+func (m *model) share() float64 {
 	switch {
-	case cfg.FailureRate > 0 && c.Calls > 0 && c.Calls >= cfg.MinCalls && rate >= cfg.FailureRate &&
-		(cfg.WindowCalls > 0 || len(failedIn) >= 2):
-	case cfg.SlowCall > 0 && cfg.SlowRate > 0 && calls > 0 && calls >= cfg.MinCalls && slowRate >= cfg.SlowRate:
-	case cfg.Failures > 0 && c.Failures >= cfg.Failures:
-	case cfg.ConsecutiveFailures > 0 && m.run >= cfg.ConsecutiveFailures &&
-		time.Since(m.runSince) >= cfg.ConsecutiveSpan:
-	case askTrip && cfg.Trip != nil && cfg.Trip(c):
-	default:
-		return false
+	case m.mode == breaker.Disabled:
+		return 1
+	case m.mode == breaker.ForceOpen, m.phase == open, m.phase == probed:
+		return 0
+	case m.phase == shed && m.counts().Calls >= m.cfg.MinCalls:
+		return m.shedding.share
 	}
-	return true
+	return 1
 }
 
-// differs says how the real breaker is not what the model says, or "".
-func (m *model) differs(b *breaker.Breaker) string {
-	want := breaker.Snapshot{
-		Key: b.Key(), State: m.effective(), Mode: m.mode, Since: m.since, Counts: m.counts(), Totals: m.totals,
-	}
-	if want.State == breaker.Open {
-		want.Totals.OpenTime += time.Since(want.Since)
-		if m.mode != breaker.ForceOpen {
-			want.Until = m.until
-		}
-	}
+// count counts calls that have not ended.
+func (m *model) count(which func(*modelCall) bool) (n int) {
 	for _, c := range m.calls {
-		if c.answered.IsZero() {
-			want.InFlight++
+		if which(c) {
+			n++
 		}
 	}
-	got := b.Snapshot()
-	if s := b.State(); s != got.State {
-		return fmt.Sprintf("State() = %v, but Snapshot().State = %v", s, got.State)
-	}
-	if got.State == breaker.Open && got.Reason == "" {
-		return "open without a reason"
-	}
-	got.Reason = ""
-	if !got.Since.Equal(want.Since) || !got.Until.Equal(want.Until) {
-		return fmt.Sprintf("since %v until %v, want since %v until %v",
-			m.clock(got.Since), m.clock(got.Until), m.clock(want.Since), m.clock(want.Until))
-	}
-	got.Since, got.Until = want.Since, want.Until
-	// Overdue calls are part of the run if they came after the last success,
-	// which is known only roughly.
-	if extra := got.Counts.ConsecutiveFailures - m.run; extra >= 0 && extra <= want.Counts.Overdue {
-		got.Counts.ConsecutiveFailures = m.run
-	}
-	if got != want {
-		return fmt.Sprintf("\n got %+v\nwant %+v", got, want)
-	}
-	return ""
-}
-
-// clock prints a time as it appears to the breaker's life.
-func (m *model) clock(t time.Time) string {
-	if t.IsZero() {
-		return "never"
-	}
-	return t.Sub(m.born).String()
+	return n
 }
