@@ -47,7 +47,7 @@ func TestEndlessStreamsCountAsGood(t *testing.T) {
 			inBubble(t, cfg, func(r rig) {
 				open := r.streams(perSecond, 1000, 20)
 				s := r.b.Snapshot()
-				if len(*r.seen) > 0 || s.Answered != 950 || s.Counts.Answered > 950 || s.InFlight != 0 || s.Totals.Successes != 0 || s.Counts.FailureRate() > 0.2 {
+				if len(*r.seen) > 0 || s.Answered != 950 || s.Counts.Answered > 950 || s.InFlight != 0 || s.Totals.Successes != 0 || s.Counts.FailureRate() > 0.06 {
 					r.Fatalf("%s, %d a second: %+v; %+v", name, perSecond, *r.seen, s)
 				}
 				for range 60 { // and while they are read
@@ -199,7 +199,7 @@ func TestStreamsBesideFailuresByChanceDoNotOpen(t *testing.T) {
 					opened += int(r.b.Snapshot().Totals.Opened)
 				})
 			}
-			if opened > 6 {
+			if opened > 10 { // of 100,000 calls, about one in 100,000 of which meets what chance does not explain
 				t.Errorf("%s, %d %% fail: opened in %d of 100 runs of 100s", name, failing, opened)
 			}
 		}
