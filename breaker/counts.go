@@ -161,8 +161,8 @@ func (b *Breaker) count(now int64) (c Counts, failedIn int) {
 		})
 		if b.window.index <= index && b.window.index > index-windowBuckets {
 			c.Calls += int(unfolded)
-			c.Answered += int(answered - b.window.answered)
 		}
+		c.Answered += int(answered - b.window.answered) // of late, see timeWindow.advance
 		c.Answered = min(c.Answered, int(open)) // the others are in Calls
 	}
 	c.ConsecutiveFailures = h.run.length

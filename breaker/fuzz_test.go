@@ -422,6 +422,7 @@ func (c *comparison) told(call *played) {
 			c.check(fmt.Sprintf("%s was told of %+v, want %+v", hook, told, want))
 		}
 		got := told[0]
+		got.Began = time.Time{}
 		if errorText(got.Err) != c.m.toldErr {
 			c.check(fmt.Sprintf("%s was told of error %q, want %q", hook, errorText(got.Err), c.m.toldErr))
 		}

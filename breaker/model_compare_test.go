@@ -22,7 +22,7 @@ func (m *model) differs(b *breaker.Breaker) string {
 	if (got.State == breaker.Open || got.State == breaker.HalfOpen) && got.Reason == "" {
 		return fmt.Sprintf("%v without a reason", got.State)
 	}
-	got.Reason = ""
+	got.Reason, got.OutageOpened, got.OutageRejected = "", 0, 0
 	if !m.sameUntil(got.Until) {
 		return fmt.Sprintf("until %v, want %v", m.clock(got.Until), m.clock(want.Until))
 	}
@@ -165,7 +165,8 @@ func (m *model) differsInTransition(got, want breaker.Transition) string {
 	if got.Reason == "" {
 		return fmt.Sprintf("a transition to %v without a reason", got.To)
 	}
-	got.Reason = ""
+	got.Reason, got.OutageOpened, got.OutageRejected = "", 0, 0
+	got.Since, got.Mode = want.Since, want.Mode
 	if diff := m.differsInCounts(got.Counts, want.Counts); diff != "" {
 		return "transition: " + diff
 	}

@@ -315,7 +315,11 @@ func (s *Set) Update(o Options) error {
 	}
 	byKey := map[string]*rules{}
 	var bad []error
-	for key := range s.All() {
+	var keys []string
+	for key := range s.All() { // before Override is called, which may add keys
+		keys = append(keys, key)
+	}
+	for _, key := range keys {
 		r, err := made.rulesFor(key)
 		bad = append(bad, err)
 		byKey[key] = r
