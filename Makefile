@@ -23,6 +23,12 @@ lint: ## gofmt, vet and staticcheck
 fuzz: ## fuzz the state machine against its model for a minute
 	go test -run '^$$' -fuzz '^FuzzBreaker$$' -fuzztime 1m ./breaker
 
+soak: ## fifty hosts in trouble for ten minutes, with the race detector
+	go test -race -timeout 20m -v ./test/soak -soak 10m
+
+mutate: ## break FILE, say breaker/judge.go, line by line, and list what no test notices
+	.ci/mutate "$(FILE)"
+
 api: ## accept a change of the exported API into testdata/api.txt
 	go test -run ExportedAPI -update .
 

@@ -46,22 +46,18 @@ type ownHost struct {
 }
 
 func newOwnHost(t *testing.T) *ownHost {
-	h := &ownHost{addr: "127.0.0.1:0"}
-	if err := h.listen(); err != nil {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
 		t.Fatal(err)
 	}
+	h := &ownHost{addr: l.Addr().String()}
+	h.serve(l)
 	return h
 }
 
-func (h *ownHost) listen() error {
-	l, err := net.Listen("tcp", h.addr)
-	if err != nil {
-		return err
-	}
-	h.addr = l.Addr().String()
+func (h *ownHost) serve(l net.Listener) {
 	h.server = &http.Server{Handler: h}
 	go h.server.Serve(l)
-	return nil
 }
 
 func (h *ownHost) url() string { return "http://" + h.addr }
@@ -75,7 +71,9 @@ func (h *ownHost) set(m mode) {
 		h.server.Close()
 		h.server = nil
 	case m != refuses && h.server == nil:
-		_ = h.listen() // if another process has taken the port, it refuses until the next time
+		if l, err := net.Listen("tcp", h.addr); err == nil { // else it refuses until the next time
+			h.serve(l)
+		}
 	}
 }
 
