@@ -190,6 +190,27 @@ func TestWaitingTransitionsAreBounded(t *testing.T) {
 	assert.Contains(t, events[3], "httpbreaker.state=closed")
 }
 
+// Nobody says when a breaker that has left its set is gone: what waits is bounded
+// in keys, too.
+func TestWaitingKeysAreBounded(t *testing.T) {
+	hooks := breakerotel.SpanEvents()
+	for i := range 20_000 {
+		hooks.StateChanged(breaker.Transition{Key: fmt.Sprint(i), To: breaker.Open})
+	}
+	recorder := tracetest.NewSpanRecorder()
+	tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder)).Tracer("test")
+	for i := range 20_000 {
+		ctx, span := tracer.Start(context.Background(), "call")
+		hooks.Done(ctx, breaker.Call{Key: fmt.Sprint(i)})
+		span.End()
+	}
+	told := 0
+	for _, span := range recorder.Ended() {
+		told += len(span.Events())
+	}
+	assert.Equal(t, 10_000, told)
+}
+
 func TestHooksCanBeWatched(t *testing.T) {
 	tr := newTraced(breaker.Config{})
 	tr.set = breaker.NewSet(breaker.Options{})
