@@ -2,6 +2,7 @@ package statuspage
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +41,17 @@ func TestHealth(t *testing.T) {
 				Origin: breaker.ByOperator},
 		}, doc.Circuits, "the longest outage first")
 	})
+}
+
+// The document can be served without the page, where more people may look.
+func TestHealthAlone(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.Handle("GET /status/health", New(newSet("a"), &Options{Control: allow}))
+	assert.Equal(t, 1, decode[health](t, get(mux, "/status/health")).States[breaker.Open])
+	for _, target := range []string{"/status/", "/status/circuits", "/status/health/", "/status/events", "/health"} {
+		assert.Equal(t, 404, get(mux, target).Code, target)
+	}
+	assert.Equal(t, 405, send(mux, "POST", "/status/health", nil).Code)
 }
 
 func TestHealthIsBounded(t *testing.T) {
