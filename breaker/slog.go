@@ -140,7 +140,7 @@ func attrsOf(t Transition) []slog.Attr {
 	}
 	add(slog.Time("since", since))
 	if d := t.At.Sub(since); d > 0 {
-		add(slog.Duration("duration", d))
+		add(slog.Duration("duration", d.Round(time.Millisecond)))
 	}
 	if t.OutageOpened > 0 {
 		add(slog.Uint64("openings", t.OutageOpened))
