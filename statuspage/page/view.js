@@ -94,16 +94,18 @@ class Row {
     setText(this.state, STATES[s.state] ?? s.state);
     setAttr(this.since, 'title', (c.closed ? 'closed since ' : 'not closed since ') + clockText(c.closed ? c.since : c.outage));
     setText(this.mode, s.mode === 'enforce' ? '' : MODES[s.mode] ?? s.mode);
-    setText(this.fleet, s.fleet ? 'by the fleet' : '');
+    setText(this.fleet, s.fleet ? 'held by the fleet' : '');
     setText(this.reason, c.why);
     setAttr(this.reason, 'title', c.why);
     setText(this.failure, c.failure && 'Last failure: ' + c.failure);
     setAttr(this.failure, 'title', c.failure);
 
     const counts = c.counts, judged = counts?.calls > 0;
-    setText(this.percent, judged ? percent(counts.failures / counts.calls) : '–');
+    const opened = judged && counts !== s.counts, rate = judged ? counts.failures / counts.calls : 0;
+    const row = opened && rate < 0.5 && counts.consecutive_failures > 1; // what opened it, then
+    setText(this.percent, !judged ? '–' : row ? number(counts.consecutive_failures) + ' in a row' : percent(rate));
     setText(this.of, judged ? number(counts.failures) + ' of ' + plural(counts.calls, 'call') : c.closed ? 'no calls' : '');
-    setText(this.when, judged && counts !== s.counts ? 'when it opened' : '');
+    setText(this.when, opened ? 'when it opened' : '');
     this.chart.draw(s.history);
     setText(this.flight, number(s.in_flight));
     setText(this.calls, number(c.calls));
