@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) 
 	defer hosts.close()
 
 	// From here on it is what a program would do with its own client.
-	rules := breaker.Config{SlowCall: 500 * time.Millisecond}
+	rules := breaker.Config{}
 	set := breaker.NewSet(breaker.Options{
 		Config: rules,
 		Hooks:  []breaker.Hooks{breaker.LogHooks(slog.New(slog.NewTextHandler(stdout, nil)))},
