@@ -9,14 +9,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/chromedp"
 
 	"github.com/seed-0b728cf8/httpbreaker"
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
@@ -41,8 +37,8 @@ func pass(ctx context.Context, d time.Duration) {
 }
 
 // TestScreenshot takes statuspage.png and statuspage-dark.png: real
-// calls over loopback to services of which one goes down, one is flaky, one has
-// recovered, and two are in the hands of operators.
+// calls over loopback to services of which one goes down, one fails most calls, one
+// has recovered, and two are in the hands of operators.
 func TestScreenshot(t *testing.T) {
 	if !*update {
 		t.Skip("takes some minutes; run with -update")
@@ -115,17 +111,17 @@ func TestScreenshot(t *testing.T) {
 		page.until("circuits.has('" + key + "')")
 		set.Get(key).SetMode(m, reason)
 	}
-	mode("POST catalog.example.com/v1/prices", breaker.Observe, "on trial until Monday, rejects nothing")
+	mode("POST catalog.example.com/v1/prices", breaker.Observe, "on trial until Monday, rejects nothing, by bob")
 	for _, step := range []struct {
 		after time.Duration
 		do    func()
 	}{
 		{40 * time.Second, func() { ledger.failing.Store(100) }},
-		{25 * time.Second, func() { ledger.failing.Store(0); geo.failing.Store(31) }},
-		{30 * time.Second, func() { mode("auth.example.com", breaker.ForceOpen, "moving the user store, back at 05:00") }},
-		{45 * time.Second, func() { geo.failing.Store(12); search.failing.Store(6) }},
+		{25 * time.Second, func() { ledger.failing.Store(0); geo.failing.Store(21) }},
+		{30 * time.Second, func() { mode("auth.example.com", breaker.ForceOpen, "moving the user store, back at 05:00, by alice") }},
+		{45 * time.Second, func() { geo.failing.Store(66); search.failing.Store(6) }},
 		{35 * time.Second, func() { payments.failing.Store(100) }},
-		{22 * time.Second, func() {}},
+		{24 * time.Second, func() {}},
 	} {
 		pass(t.Context(), step.after)
 		step.do()
@@ -133,17 +129,6 @@ func TestScreenshot(t *testing.T) {
 	page.until(`document.querySelector('#rows .countdown:not([hidden])') !== null`)
 
 	for scheme, file := range map[string]string{"light": "statuspage.png", "dark": "statuspage-dark.png"} {
-		media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
-		if _, err := chromedp.Call(page.ctx, emulation.SetEmulatedMedia, media); err != nil {
-			t.Fatal(err)
-		}
-		page.do(chromedp.EmulateViewport(1360, 850, chromedp.EmulateScale(1.5)))
-		png, err := chromedp.Run(page.ctx, chromedp.CaptureScreenshot())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, png, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		page.picture(file, scheme, 1360, 850)
 	}
 }
