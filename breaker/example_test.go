@@ -92,13 +92,15 @@ func ExampleBreaker_SetMode() {
 
 	b.SetMode(breaker.ForceOpen, "leaks data")
 	_, err := b.Allow(context.Background())
-	fmt.Println(err)
+	var open *breaker.OpenError
+	errors.As(err, &open)
+	fmt.Printf("%s: %s, set by the %s\n", open.Mode, open.Reason, open.Origin)
 	// Output:
 	// connection refused
 	// connection refused
 	// connection refused
 	// open: would have rejected 2
-	// breaker: circuit "search" is forced open: leaks data; last failure: connection-refused; until it is set back
+	// force-open: leaks data, set by the operator
 }
 
 func ExampleBreaker_Update() {

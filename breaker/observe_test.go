@@ -127,7 +127,7 @@ func TestObserveDecidesAsEnforceDoes(t *testing.T) {
 		"last calls":   {WindowCalls: 50, FailureRate: 0.5},
 		"probes":       with(runRule, func(c *breaker.Config) { c.Probes, c.ProbeSuccesses = 3, 3 }),
 	}
-	seeds := uint64(20)
+	seeds := uint64(10)
 	if testing.Short() {
 		seeds = 4
 	}

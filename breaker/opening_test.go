@@ -155,7 +155,7 @@ func TestRunThatChanceExplainsDoesNotOpen(t *testing.T) {
 
 // A host that fails by chance at 40 % is never taken for one that is down.
 func TestFailuresByChanceDoNotOpen(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(10) {
 		inBubble(t, breaker.Config{}, func(r rig) {
 			random := rand.New(rand.NewPCG(seed, 10))
 			r.drive(20, 5*time.Minute, func(int) (time.Duration, breaker.Outcome) {

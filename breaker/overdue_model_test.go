@@ -84,7 +84,7 @@ func TestRunOfOverdueCallsIsALowerBound(t *testing.T) {
 // playOverdue makes calls at random, some of which hang, and checks the counts after
 // each step.
 func playOverdue(t *testing.T, check func(*overdueModel, breaker.Counts) string) {
-	seeds := uint64(300)
+	seeds := uint64(150)
 	if testing.Short() {
 		seeds = 30
 	}

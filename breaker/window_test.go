@@ -43,7 +43,7 @@ func TestNewWindowInventsNoOutage(t *testing.T) {
 							time.Sleep(3 * time.Millisecond)
 						}
 					}
-					play(9000)
+					play(3000)
 					before := r.b.Snapshot().Counts
 					if err := r.b.Update(next); err != nil {
 						r.Fatal(err)
