@@ -15,6 +15,9 @@ import (
 //go:embed page.md.tmpl
 var pageText string
 
+// Peer is a row of the page: a figure of the adapter and one of its peer.
+type Peer struct{ What, Ours, Theirs string }
+
 // writePage writes results/fleet.md and its plots.
 func writePage(all []Group, r Results, peers []Peer, seeds int) error {
 	page, err := template.New("page").Funcs(template.FuncMap{

@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -20,9 +22,6 @@ import (
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
 	"github.com/seed-0b728cf8/httpbreaker/contrib/breakerredis"
 )
-
-// Peer is a row of the page: a figure of the adapter and one of its peer.
-type Peer struct{ What, Ours, Theirs string }
 
 // guard makes one call, unless it is rejected.
 type guard func(call func() error) (rejected bool, err error)

@@ -24,8 +24,8 @@ type Engine interface {
 	// SetMode sets a mode for the fleet, or takes it back if it is Enforce.
 	SetMode(ctx context.Context, m Mode) error
 	// Listen calls ready each time that it begins to receive, and got for each
-	// event, both on one goroutine, until ctx is done or receiving is impossible.
-	// Events may be lost, late, doubled or out of order.
+	// event, until ctx is done or receiving is impossible. Events may be lost,
+	// late, doubled or out of order.
 	Listen(ctx context.Context, ready func(), got func(Event)) error
 }
 

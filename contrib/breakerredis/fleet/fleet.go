@@ -1,104 +1,17 @@
 package fleet
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	mrand "math/rand/v2"
-	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
 )
-
-// Options configure a node. A zero field other than Fleet is its default.
-type Options struct {
-	// Fleet names those who share. It must not be empty: 1 to 64 letters, digits
-	// and "-_.:/". Let a fleet be the processes of one service in one zone:
-	// callers with different credentials, networks or limits have different
-	// troubles.
-	Fleet string
-	// MinNodes is how many nodes have to find a host bad. Default 3, at least 2. A
-	// fleet of two needs 2.
-	MinNodes int
-	// Quorum is the share, in (0.5, 1], of those with an opinion that have to find
-	// it bad. Default 0.9.
-	Quorum float64
-	// MaxOpenFor bounds how long the fleet holds a circuit without a probe.
-	// Default 45s, at least 1s, at most 24h.
-	MaxOpenFor time.Duration
-	// Shared reports whether a key is shared. It must mean the same host to every
-	// node. It is called by the node's goroutine only. Default [SharedByDefault].
-	Shared func(key string) bool
-	// Timeout bounds each exchange with the engine. Default 500ms, at most 1s.
-	Timeout time.Duration
-	// Logger is told once when the engine stops answering, and once when it
-	// answers again. Default slog.Default().
-	Logger *slog.Logger
-}
-
-// Validate returns nil, or an error that names every bad field with its value
-// and the rule that it breaks.
-func (o Options) Validate() error {
-	var bad []error
-	check := func(ok bool, field string, value any, rule string) {
-		if !ok {
-			bad = append(bad, fmt.Errorf("fleet: Options.%s = %v; %s", field, value, rule))
-		}
-	}
-	check(validName(o.Fleet), "Fleet", fmt.Sprintf("%q", o.Fleet), `want 1 to 64 letters, digits or "-_.:/"`)
-	check(o.MinNodes == 0 || o.MinNodes >= 2, "MinNodes", o.MinNodes,
-		"want at least 2, or zero for the default of 3: a single node must not speak for all")
-	check(o.Quorum == 0 || o.Quorum > 0.5 && o.Quorum <= 1, "Quorum", o.Quorum,
-		"want a share in (0.5, 1], or zero for the default of 0.9")
-	check(o.MaxOpenFor == 0 || o.MaxOpenFor >= time.Second && o.MaxOpenFor <= 24*time.Hour, "MaxOpenFor", o.MaxOpenFor,
-		"want 1s to 24h, or zero for the default of 45s")
-	check(o.Timeout >= 0 && o.Timeout <= time.Second, "Timeout", o.Timeout,
-		"want at most 1s, or zero for the default of 500ms")
-	return errors.Join(bad...)
-}
-
-func validName(name string) bool {
-	for _, c := range []byte(name) {
-		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/", rune(c)) {
-			return false
-		}
-	}
-	return name != "" && len(name) <= 64
-}
-
-func (o Options) withDefaults() Options {
-	o.MinNodes = cmp.Or(o.MinNodes, 3)
-	o.Quorum = cmp.Or(o.Quorum, 0.9)
-	o.MaxOpenFor = cmp.Or(o.MaxOpenFor, 45*time.Second)
-	o.Timeout = cmp.Or(o.Timeout, 500*time.Millisecond)
-	if o.Shared == nil {
-		o.Shared = SharedByDefault
-	}
-	return o
-}
-
-// SharedByDefault reports whether a key of the transport's ByHost or ByRoute is
-// shared: every key except those of this machine, localhost and loopback
-// addresses, which are another host to each node.
-func SharedByDefault(key string) bool {
-	host := key[strings.LastIndexByte(key, ' ')+1:]
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.Trim(host, "[]")
-	if ip := net.ParseIP(host); ip != nil {
-		return !ip.IsLoopback()
-	}
-	return host != "localhost" && !strings.HasSuffix(host, ".localhost")
-}
 
 // A Fleet is one node: it lets a set of breakers share what they learn. It is
 // safe for concurrent use.
@@ -115,8 +28,11 @@ type Fleet struct {
 	box       mailbox
 	wanted    atomic.Bool // keys that come are of interest
 	listening atomic.Bool
+	deaf      atomic.Pointer[error] // why there are no events
+	status    atomic.Pointer[Status]
 
-	mu       sync.Mutex // guards all below; held by the goroutine whenever it is not waiting
+	// All below is the goroutine's own. There is no lock: breakers call hooks, and
+	// hooks may call this node.
 	troubles map[string]*circuit
 	live     map[string]time.Time // keys that the fleet suspects, and when that was heard
 	modes    modes
@@ -125,18 +41,6 @@ type Fleet struct {
 		version int64
 		next    time.Time
 	}
-}
-
-// health is how the engine has answered.
-type health struct {
-	down     bool
-	since    time.Time // when it last stopped or began to answer
-	err      error     // the latest
-	failures int       // in a row
-	retry    time.Time
-	requests uint64
-	failed   uint64
-	listen   error // why there are no events
 }
 
 // New lets the breakers of set share through engine, from now until Close. It
@@ -156,6 +60,7 @@ func New(engine Engine, set *breaker.Set, opts Options) (*Fleet, error) {
 		box: newMailbox(),
 	}
 	f.health.since = time.Now()
+	f.publish()
 	f.stop = set.Watch(breaker.Hooks{
 		StateChanged: func(t breaker.Transition) { f.own(t.Key, noteOwn) },
 		Failed:       func(c breaker.Call) { f.own(c.Key, noteOwn) },
@@ -190,23 +95,22 @@ func (f *Fleet) Close() error {
 			err = c.Close()
 		}
 		f.done.Wait()
-		f.mu.Lock()
-		defer f.mu.Unlock()
 		f.modes.end(f.set)
+		f.publish()
 	})
 	return err
 }
 
 const (
-	flushEvery   = 50 * time.Millisecond // after a note
-	turnEvery    = 10 * time.Millisecond
-	maxReports   = 200 // in one exchange
-	lookEvery    = time.Minute
-	pollEvery    = time.Second            // where there are no events
-	listenFirst  = 250 * time.Millisecond // after a failure to, doubling
-	listenEvery  = time.Minute
-	retryFirst   = 250 * time.Millisecond
-	retryAtLeast = 5 * time.Second
+	flushEvery  = 50 * time.Millisecond // after a note
+	turnEvery   = 10 * time.Millisecond
+	maxReports  = 200 // in one exchange
+	lookEvery   = time.Minute
+	pollEvery   = time.Second            // where there are no events
+	listenFirst = 250 * time.Millisecond // after a failure to, doubling
+	listenEvery = time.Minute
+	retryFirst  = 250 * time.Millisecond
+	retryAtMost = 5 * time.Second
 )
 
 // spread returns d, a fifth more or less.
@@ -241,9 +145,8 @@ func (f *Fleet) run(ctx context.Context) {
 
 // turn does what is due, and returns when something is due again.
 func (f *Fleet) turn(ctx context.Context) time.Duration {
+	defer f.publish()
 	notes := f.box.take()
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.look(ctx, notes[""] != 0)
 	now := time.Now()
 	next := f.view.next
@@ -270,7 +173,7 @@ func (f *Fleet) turn(ctx context.Context) time.Duration {
 			continue
 		}
 		s := b.Snapshot()
-		f.forgive(c, b, s)
+		c.forgive(b, s)
 		c.look(now, s)
 		f.obey(now, c, b, s)
 		switch {
@@ -305,13 +208,10 @@ func (f *Fleet) turn(ctx context.Context) time.Duration {
 	return max(0, time.Until(next))
 }
 
-// ask makes one exchange with the engine, while others may use f.
-func ask[T any](f *Fleet, ctx context.Context, exchange func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, f.opts.Timeout)
-	defer cancel()
-	f.mu.Unlock()
-	defer f.mu.Lock()
-	return exchange(ctx)
+// shares reports whether a key is shared. A panic of the user's function says no.
+func (f *Fleet) shares(key string) (yes bool) {
+	defer func() { _ = recover() }()
+	return f.opts.Shared(key)
 }
 
 // note takes account of what has been heard of a key.
@@ -334,7 +234,7 @@ func (f *Fleet) note(now time.Time, key string, n notes) {
 	c := f.troubles[key]
 	if c == nil {
 		b, ok := f.set.Lookup(key)
-		if !ok || n == noteClosed || n == noteAdded || !f.opts.Shared(key) {
+		if !ok || n == noteClosed || n == noteAdded || !f.shares(key) {
 			return
 		}
 		s := b.Snapshot()
@@ -349,114 +249,4 @@ func (f *Fleet) note(now time.Time, key string, n notes) {
 		f.troubles[key] = c
 	}
 	c.hint(now, n)
-}
-
-// look asks what all nodes should know, if that is due.
-func (f *Fleet) look(ctx context.Context, hinted bool) {
-	now := time.Now()
-	if f.health.waits(now) {
-		f.view.next = f.health.retry
-		return
-	}
-	if !hinted && now.Before(f.view.next) {
-		return
-	}
-	version := f.view.version
-	if f.health.down || hinted {
-		version = -1 // of whatever may have been missed
-	}
-	view, err := ask(f, ctx, func(ctx context.Context) (View, error) { return f.engine.Look(ctx, version) })
-	now = time.Now()
-	f.answered(now, err)
-	if err != nil {
-		f.view.next = f.health.retry
-		return
-	}
-	f.view.next = now.Add(spread(lookEvery))
-	if !f.listening.Load() {
-		f.view.next = now.Add(spread(pollEvery))
-	}
-	f.view.version = view.Version
-	if view.Unchanged {
-		return
-	}
-	for key, heard := range f.live {
-		if now.Sub(heard) > KeepFor {
-			delete(f.live, key)
-		}
-	}
-	for _, key := range view.Keys {
-		f.note(now, key, noteOpened)
-	}
-	f.modes.set(now, view.Modes, f.set)
-}
-
-func (h *health) waits(now time.Time) bool { return now.Before(h.retry) }
-
-// answered takes account of whether the engine has answered.
-func (f *Fleet) answered(now time.Time, err error) {
-	h := &f.health
-	h.requests++
-	if err == nil {
-		if h.down {
-			h.down, h.since = false, now
-			f.logger().Info("fleet: answers again", "fleet", f.opts.Fleet)
-		}
-		h.failures, h.retry = 0, time.Time{}
-		return
-	}
-	if errors.Is(err, context.Canceled) {
-		return // by Close
-	}
-	h.failed++
-	h.err = err
-	h.retry = now.Add(spread(min(retryAtLeast, retryFirst<<min(h.failures, 10))))
-	h.failures++
-	if !h.down {
-		h.down, h.since = true, now
-		f.logger().Warn("fleet: no answer; each process decides alone", "fleet", f.opts.Fleet, "error", err)
-	}
-}
-
-func (f *Fleet) logger() *slog.Logger {
-	if f.opts.Logger != nil {
-		return f.opts.Logger
-	}
-	return slog.Default()
-}
-
-// listen receives events for as long as it can.
-func (f *Fleet) listen(ctx context.Context) {
-	for wait := listenFirst; ; wait = min(2*wait, listenEvery) {
-		err := f.engine.Listen(ctx, func() {
-			f.listening.Store(true)
-			f.box.put("", noteOwn) // of what was missed
-		}, f.event)
-		if ctx.Err() != nil {
-			return
-		}
-		f.mu.Lock()
-		f.health.listen = err
-		f.mu.Unlock()
-		if f.listening.Swap(false) {
-			wait = listenFirst
-			f.box.put("", noteOwn)
-		}
-		select {
-		case <-time.After(spread(wait)):
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// event takes note of what the engine tells. Anybody may have sent it.
-func (f *Fleet) event(e Event) {
-	n, known := map[EventKind]notes{Suspected: noteSuspected, Opened: noteOpened, Closed: noteClosed}[e.Kind]
-	switch {
-	case e.Kind == ModesSet:
-		f.box.put("", noteOwn)
-	case known && e.Key != "" && len(e.Key) <= MaxKey:
-		f.box.put(e.Key, n)
-	}
 }

@@ -124,7 +124,7 @@ func TestAZoneThatIsCutOffTakesNobodyWithIt(t *testing.T) {
 
 func TestANodeThatSucceedsIsNotOverruled(t *testing.T) {
 	inBubble(t, func(r *rig) {
-		r.add(20)
+		r.add(40) // so that one good opinion changes nothing
 		r.run(5 * time.Second)
 		lucky := r.nodes[0]
 		setUp(false, r.nodes[1:]...)

@@ -17,7 +17,7 @@ import (
 // found bad, none is held for longer than MaxOpenFor, and all is well soon after
 // all is well.
 func TestRandomTroubles(t *testing.T) {
-	seeds := 12
+	seeds := 8
 	if testing.Short() {
 		seeds = 3
 	}

@@ -70,36 +70,41 @@ func (o Opinion) String() string {
 // MarshalText returns the name that String gives.
 func (o Opinion) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
-// Status returns what this node knows now. It asks nobody.
+// Status returns what this node knew when it last did something. It asks nobody.
 func (f *Fleet) Status() Status {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	s := *f.status.Load()
+	s.Circuits, s.Modes = slices.Clone(s.Circuits), slices.Clone(s.Modes)
+	slices.SortFunc(s.Circuits, func(a, b Circuit) int { return cmp.Compare(a.Key, b.Key) })
+	slices.SortFunc(s.Modes, func(a, b ModeStatus) int { return cmp.Compare(a.Key, b.Key) })
+	s.Listening = f.listening.Load()
+	if err := f.deaf.Load(); err != nil && !s.Listening {
+		s.ListenError = (*err).Error()
+	}
+	f.box.mu.Lock()
+	defer f.box.mu.Unlock()
+	s.Dropped = f.box.dropped
+	return s
+}
+
+// publish lets Status tell what the goroutine knows now.
+func (f *Fleet) publish() {
 	h := &f.health
-	s := Status{
+	s := &Status{
 		Fleet: f.opts.Fleet, Node: f.node,
 		Reachable: !h.down, Since: h.since, Requests: h.requests, Failed: h.failed,
-		Listening: f.listening.Load(),
-		Circuits:  []Circuit{}, Modes: []ModeStatus{},
+		Circuits: make([]Circuit, 0, len(f.troubles)), Modes: make([]ModeStatus, 0, len(f.modes.fleet)),
 	}
 	if h.err != nil {
 		s.Error = h.err.Error()
 	}
-	if h.listen != nil && !s.Listening {
-		s.ListenError = h.listen.Error()
-	}
-	f.box.mu.Lock()
-	s.Dropped = f.box.dropped
-	f.box.mu.Unlock()
 	for key, c := range f.troubles {
 		v := c.verdict
 		s.Circuits = append(s.Circuits, Circuit{
 			Key: key, Down: v.Incident != 0, Opinion: c.opinion, Bad: v.Bad, Good: v.Good, Quiet: v.Quiet, Heard: c.heard,
 		})
 	}
-	slices.SortFunc(s.Circuits, func(a, b Circuit) int { return cmp.Compare(a.Key, b.Key) })
 	for key, m := range f.modes.fleet {
 		s.Modes = append(s.Modes, ModeStatus{Key: key, Mode: m.Mode.Mode, Reason: m.Reason, By: m.By, Until: m.end})
 	}
-	slices.SortFunc(s.Modes, func(a, b ModeStatus) int { return cmp.Compare(a.Key, b.Key) })
-	return s
+	f.status.Store(s)
 }
