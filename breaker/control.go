@@ -126,6 +126,7 @@ func (b *Breaker) changeMode(now int64, m Mode, reason string) {
 	b.remember().modeSet = true
 	if old != m && (old >= ForceOpen || m >= ForceOpen) {
 		b.beginGeneration()
+		b.history.run = run{number: b.history.run.number}
 		if p, ok := b.history.phase.(*probing); ok {
 			p.out = nil
 		}
@@ -142,7 +143,7 @@ func (b *Breaker) tellMode() {
 			return nil
 		}
 		c := *e
-		c.Mode = m
+		c.Mode, c.Since = m, b.shared.time(b.since)
 		return &c
 	}
 	switch p := b.history.phase.(type) {
@@ -157,7 +158,12 @@ func (b *Breaker) tellMode() {
 	case *shedding:
 		p.err = told(p.err)
 	}
-	if m == ForceOpen {
+	b.force()
+}
+
+// force makes what rejects under ForceOpen.
+func (b *Breaker) force() {
+	if b.mode == ForceOpen {
 		e := b.rejection(Open, b.since, b.history.modeReason)
 		e.Origin = ByOperator
 		b.history.forced = &opening{err: e, began: b.since, until: never}
@@ -243,6 +249,7 @@ func (b *Breaker) update(r *rules) {
 		return
 	}
 	now := b.shared.now()
+	b.expireProbes(now)
 	if old.bucket != r.bucket || old.WindowCalls != r.WindowCalls {
 		b.rewindow(old, r, now)
 	}

@@ -163,7 +163,7 @@ func (b *Breaker) count(now int64) (c Counts, failedIn int) {
 			c.Calls += int(unfolded)
 		}
 		c.Answered += int(answered - b.window.answered) // of late, see timeWindow.advance
-		c.Answered = min(c.Answered, int(open)) // the others are in Calls
+		c.Answered = min(c.Answered, int(open))         // the others are in Calls
 	}
 	c.ConsecutiveFailures = h.run.length
 	if h.overdue != nil {

@@ -11,13 +11,19 @@ import (
 func (b *Breaker) settleCounted(p Permit, c Call, v verdict, now int64) {
 	b.book(c, now)
 	b.note(p, c, now)
-	if c.Outcome == Failure || c.Slow {
+	s, isShedding := b.past().phase.(*shedding)
+	switch {
+	case v.trip > 0:
+		counts, failedIn := b.count(now)
+		if reason := b.reasonToOpen(counts, failedIn, now); reason != "" {
+			b.openAsked(now, ByRules, reason, v)
+		} else {
+			b.openAtLeast(now, v.trip, ByPeer, v.reason)
+		}
+	case c.Outcome == Failure || c.Slow:
 		b.judge(now)
-	} else if s, ok := b.past().phase.(*shedding); ok {
+	case isShedding:
 		b.judgeShedding(s, now)
-	}
-	if v.trip > 0 {
-		b.openAtLeast(now, v.trip, ByPeer, v.reason)
 	}
 }
 

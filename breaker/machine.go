@@ -102,6 +102,7 @@ func (b *Breaker) move(to phase, at int64, origin Origin, reason string, anew bo
 	if to == nil {
 		h.outage = nil
 	}
+	b.force()
 }
 
 // beginGeneration makes all calls in flight late.

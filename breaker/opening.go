@@ -31,13 +31,22 @@ func (o *opening) admit(b *Breaker, now int64) (uint64, *OpenError) {
 
 // open opens the circuit for as long as the rules say.
 func (b *Breaker) open(at int64, origin Origin, reason string) {
+	b.openAsked(at, origin, reason, verdict{})
+}
+
+// openAsked is open, for longer if the peer has asked for that.
+func (b *Breaker) openAsked(at int64, origin Origin, reason string, v verdict) {
 	h := b.remember()
 	wait := b.wait(at)
 	spread := max(0, b.rules.Load().Jitter) * (2*rand.Float64() - 1)
 	if h.level < math.MaxUint8 {
 		h.level++
 	}
-	b.openUntil(at, after(at, jittered(wait, spread)), origin, reason)
+	until := after(at, jittered(wait, spread))
+	if asked := after(at, v.trip); v.trip > 0 && asked > until {
+		until, origin, reason = asked, ByPeer, v.reason
+	}
+	b.openUntil(at, until, origin, reason)
 }
 
 // The first probe may come after firstShare of the calls that ProbeShare asks for, and

@@ -116,6 +116,7 @@ func (p *Permit) Answered() {
 		took := b.shared.now() - p.start
 		if p.tag&(permitPlace|permitProbe) != 0 {
 			b.lock()
+			b.expireProbes(b.shared.now())
 			b.freePlace(p)
 			b.unlock()
 		}
@@ -140,7 +141,7 @@ func (p *Permit) Answered() {
 	case generationOf(b.generation()^p.tag) != 0:
 		h.lateEnds++
 		p.tag |= permitSlow
-	case h.run.length > 0:
+	case h.run.length > 0 && p.tag&(permitProbe|permitPlace) == 0:
 		h.run.answered++
 		p.tag |= permitAnsweredInRun | uint64(h.run.number)<<permitNumberShift
 		if p.tag&permitTimed != 0 && began >= h.run.began {
@@ -212,6 +213,7 @@ func (p *Permit) Sending() *Sending {
 		p.more = new(more)
 	}
 	p.more.sending = s
+	p.tag |= permitSlow
 	s.wait(-1)
 	return s
 }

@@ -15,7 +15,6 @@ type probing struct {
 	out    []leasedProbe
 	number uint16 // of the last probe let through
 	good   int    // probes that succeeded
-	most   int
 	lease  time.Duration
 }
 
@@ -30,13 +29,13 @@ type leasedProbe struct {
 // probe lets the first probes through.
 func (b *Breaker) probe(last *opening, at int64) *probing {
 	r, h := b.rules.Load(), b.history
-	p := &probing{last: last, most: r.Probes, lease: r.ProbeTimeout}
+	p := &probing{last: last, lease: r.ProbeTimeout}
 	if h.outage.hung {
 		p.lease = min(p.lease, h.outage.hangFor)
 	}
 	reason := "being probed after: " + h.cause()
 	b.move(p, at, ByProbe, reason, true)
-	p.err = b.rejection(HalfOpen, at, reason)
+	p.err = b.rejection(HalfOpen, b.since, reason)
 	return p
 }
 
@@ -54,7 +53,7 @@ func (p *probing) free(permit Permit) {
 }
 
 func (p *probing) admit(b *Breaker, now int64) (uint64, *OpenError) {
-	if len(p.out) >= p.most {
+	if len(p.out) >= b.rules.Load().Probes {
 		return 0, p.err
 	}
 	p.number++
@@ -77,10 +76,7 @@ func (p *probing) settle(b *Breaker, permit Permit, c Call, v verdict, now int64
 	began := p.end(permit.number())
 	switch {
 	case c.Outcome == Failure:
-		b.reopen(now, "a probe failed")
-		if v.trip > 0 {
-			b.openAtLeast(now, v.trip, ByPeer, v.reason)
-		}
+		b.openAsked(now, ByProbe, "a probe failed, after: "+b.history.cause(), v)
 	case c.Slow:
 		b.reopen(now, fmt.Sprintf("a probe took %s, which is slow", roundDuration(c.Duration)))
 	default:

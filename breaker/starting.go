@@ -18,6 +18,9 @@ type starting struct {
 	row    int   // successes since the last failure
 	failed int   // failures since the last success
 	places places
+
+	// Of the last calls, for share.
+	admitted, rejected int
 }
 
 const (
@@ -43,24 +46,36 @@ func (b *Breaker) start(at int64, origin Origin, took time.Duration, reason stri
 	b.move(s, at, origin, reason, true)
 	b.forget()
 	b.history.level = 0
-	s.err = b.rejection(HalfOpen, at, reason)
+	s.err = b.rejection(HalfOpen, b.since, reason)
 }
 
 func (*starting) state() State { return HalfOpen }
 
 func (s *starting) share() float64 {
-	if s.good > 0 || !s.held {
+	if s.rejected == 0 {
 		return 1
 	}
-	return min(1, float64(s.places.taken())/s.limit)
+	return float64(s.admitted) / float64(s.admitted+s.rejected)
+}
+
+// tell keeps count of the last calls, for share.
+func (s *starting) tell(admitted, rejected int) {
+	s.admitted += admitted
+	s.rejected += rejected
+	if s.admitted+s.rejected > 2*enoughGood {
+		s.admitted /= 2
+		s.rejected /= 2
+	}
 }
 
 func (s *starting) admit(b *Breaker, now int64) (uint64, *OpenError) {
 	s.places.expire(now)
 	if float64(s.places.taken()) >= s.limit {
 		s.held, s.good, s.heldAt = true, 0, now
+		s.tell(0, 1)
 		return 0, s.err
 	}
+	s.tell(1, 0)
 	s.places.take(now)
 	return permitPlace, nil
 }

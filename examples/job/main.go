@@ -31,7 +31,7 @@ func run(ctx context.Context, w io.Writer) error {
 	db := sql.OpenDB(memory)
 	defer db.Close()
 	s := &store{db, breaker.New("invoices-db", breaker.Config{
-		ConsecutiveFailures: 3, ConsecutiveSpan: -1, OpenFor: 200 * time.Millisecond, Jitter: -1,
+		ConsecutiveFailures: 3, ConsecutiveSpan: -1, OpenFor: 200 * time.Millisecond, ProbeShare: -1, Jitter: -1,
 	})}
 
 	queue := make(chan job, 10)
