@@ -97,6 +97,7 @@ func TestBodiesThatAreNeverClosedAreShownAndHideNothing(t *testing.T) {
 		assert.LessOrEqual(t, sent, 150, "calls until the circuit opened")
 	})
 }
+
 // Streams that are open and read must not hide that every new request fails.
 func TestOpenStreamsHideNoOutage(t *testing.T) {
 	for _, failing := range []int{0, 20} {
