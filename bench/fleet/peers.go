@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os/exec"
 	"slices"
@@ -262,6 +263,15 @@ func poisoned(cut int) func(nodes []guard) any {
 	}
 }
 
+// factor has three digits.
+func factor(v float64) string {
+	if v < 1000 {
+		return fmt.Sprintf("%.3g", v)
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(v))-2)
+	return number(math.Round(v/unit)*unit, 0)
+}
+
 // whileFrozen stops the server for a while.
 func whileFrozen(server *exec.Cmd, what func()) {
 	_ = server.Process.Signal(syscall.SIGSTOP)
@@ -306,6 +316,6 @@ func frozenTime(server *exec.Cmd) func(nodes []guard) any {
 		slices.Sort(frozen)
 		slices.Sort(answering)
 		a, b := frozen[len(frozen)/2], answering[len(answering)/2]
-		return fmt.Sprintf("%v, %.3g ×", rounded(a), float64(a)/float64(b))
+		return fmt.Sprintf("%v, %s ×", rounded(a), factor(float64(a)/float64(b)))
 	}
 }

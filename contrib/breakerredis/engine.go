@@ -216,8 +216,17 @@ func (e *engine) SetMode(ctx context.Context, m fleet.Mode) error {
 		}
 		what = string(text)
 	}
+	now, err := e.client.Time(ctx).Result() // the server's, as no other clock counts
+	if err != nil {
+		return err
+	}
+	end, limited := ctx.Deadline()
+	if !limited {
+		end = time.Now().Add(time.Second)
+	}
 	return modeScript.Run(ctx, e.client, []string{e.prefix + "modes", e.prefix + "v"},
-		m.Key, what, m.For.Milliseconds(), e.channel(), maxModes, fleet.MaxModeFor.Milliseconds()).Err()
+		m.Key, what, m.For.Milliseconds(), e.channel(), maxModes, fleet.MaxModeFor.Milliseconds(),
+		now.Add(time.Until(end)).UnixMilli()).Err()
 }
 
 // Listen subscribes, and returns when the connection is lost.

@@ -1,8 +1,11 @@
--- Sets a mode of the fleet, or takes it back if there is nothing to set.
+-- Sets a mode of the fleet, or takes it back if there is nothing to set. A command that comes after
+-- the caller has given up, as from a server that was frozen, is refused.
 local modes, version = KEYS[1], KEYS[2]
 local key, what, ttl, channel, most, longest = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
+local deadline = tonumber(ARGV[7])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if now > deadline then return redis.error_reply('ERR too late') end
 local last, count, all = 0, 0, redis.call('HGETALL', modes)
 for n = 1, #all, 2 do
 	local ends = tonumber(string.match(all[n + 1], '^(%d+) ') or 0)

@@ -40,9 +40,8 @@ type node struct {
 	*fleet.Fleet
 	set *breaker.Set
 
-	mu    sync.Mutex
-	slow  []time.Duration // how long each Allow took
-	calls int
+	mu   sync.Mutex
+	slow []time.Duration // how long each Allow took
 }
 
 const callers = 3

@@ -38,9 +38,10 @@ func (m Mode) Validate() error {
 // circuit goes before the mode of all. When it ends, each circuit gets back the
 // mode that it had, unless somebody has set another one on that node.
 //
-// If the engine does not take it, the error says so, and no node, this one
-// included, has changed anything. Nodes that the engine cannot reach follow when
-// it can, within a minute.
+// If the engine does not confirm it, the error says so. No node, this one included,
+// has then changed anything, unless the way back broke just after the engine had
+// taken it: Status shows what is in force. Nodes that the engine cannot reach
+// follow when it can, within a minute.
 func (f *Fleet) SetMode(ctx context.Context, m Mode) error {
 	if err := m.Validate(); err != nil {
 		return err
@@ -49,7 +50,7 @@ func (f *Fleet) SetMode(ctx context.Context, m Mode) error {
 	ctx, cancel := context.WithTimeout(ctx, f.opts.Timeout)
 	defer cancel()
 	if err := f.engine.SetMode(ctx, m); err != nil {
-		return fmt.Errorf("fleet: the mode was not set, on no node: %w", err)
+		return fmt.Errorf("fleet: no confirmation that the mode was set: %w", err)
 	}
 	f.box.put("", noteOwn)
 	return nil

@@ -124,7 +124,7 @@ func TestAModeThatIsNotTakenChangesNothing(t *testing.T) {
 		r.nodes[0].link.set(fleet.ErrFrozen)
 		start := time.Now()
 		err := r.nodes[0].SetMode(r.t.Context(), forceOpen(host))
-		assert.ErrorContains(t, err, "the mode was not set, on no node")
+		assert.ErrorContains(t, err, "no confirmation that the mode was set")
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.LessOrEqual(t, time.Since(start), 500*time.Millisecond)
 		r.nodes[0].link.set(nil)
