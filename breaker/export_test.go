@@ -1,0 +1,4 @@
+package breaker
+
+// AlwaysStriped is for the tests outside of the package.
+const AlwaysStriped = alwaysStriped
