@@ -160,7 +160,10 @@ func (c *circuit) enter(s breaker.State) {
 	if s == breaker.Open {
 		c.totals.Opened++
 	}
-	c.state, c.out, c.good, c.run = s, 0, 0, 0
+	if s == breaker.Closed {
+		c.run = 0 // otherwise it stays as it was judged
+	}
+	c.state, c.out, c.good = s, 0, 0
 	c.byOperator, c.due = false, false
 	c.generation++
 }
