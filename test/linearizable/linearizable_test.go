@@ -237,6 +237,7 @@ func TestImpossibleHistoriesAreRefused(t *testing.T) {
 		"closed after failures":    {[]step{{operation{kind: state}, result{state: breaker.Closed}}}, false},
 		"late call moves a run":    {[]step{{operation{kind: reset}, result{}}, {fail(3), result{}}, {operation{kind: totals}, result{totals: breaker.Totals{Failures: 4, Opened: 1}, run: 1, generation: 2}}}, false},
 		"late call is late":        {[]step{{operation{kind: reset}, result{}}, {fail(3), result{}}, {operation{kind: totals}, result{totals: breaker.Totals{Failures: 3, Late: 1, Opened: 1}, generation: 2}}}, true},
+		"its generation":           {[]step{{operation{kind: totals}, result{state: breaker.Open, totals: breaker.Totals{Failures: 3, Opened: 1}, run: 3, generation: 1}}}, true},
 		"another generation":       {[]step{{operation{kind: totals}, result{state: breaker.Open, totals: breaker.Totals{Failures: 3, Opened: 1}, run: 3, generation: 2}}}, false},
 		"as many probes as fit":    {[]step{{due, acts}, {ask(0), probe}, {ask(1), probe}}, true},
 		"one probe too many":       {[]step{{due, acts}, {ask(0), probe}, {ask(1), probe}, {ask(2), probe}}, false},
