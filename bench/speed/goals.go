@@ -50,6 +50,9 @@ var goals = []goal{
 	{What: "… of RoundTrip with a body, watched", name: "RoundTrip/body/httpbreaker", unit: allocs, cores: both, most: []float64{1, 1}},
 }
 
+func (g goal) figure(r *results, cores int) figure {
+	if g.to != "" {
+		return r.ratio(g.name, g.to, cores, g.unit)
 	}
 	f := r.figure(g.name, cores, g.unit)
 	if g.per > 0 {
