@@ -69,7 +69,9 @@ type Config struct {
 	// three times the slowest of them. If at least eight calls have waited for so
 	// long, and no fewer than were answered meanwhile, a share of the calls is
 	// rejected, or all of them if next to none is answered. Both are known from
-	// counts, so that it costs next to nothing. Default 2s, at most 24h.
+	// counts, so that it costs next to nothing. It is judged once 20 calls have
+	// succeeded, ever: a peer that hangs from the first call on is opened by the run
+	// of calls that end without an answer. Default 2s, at most 24h.
 	// Negative: off.
 	HangAfter time.Duration
 	// SlowCall is when a call counts as slow: once it has taken this long, ended

@@ -295,11 +295,16 @@ func (s *Set) SetMode(m Mode, reason string) {
 	for _, b := range s.All() {
 		all = append(all, b)
 	}
+	for _, b := range all {
+		b.mu.Lock()
+		b.changeMode(b.shared.now(), m, reason)
+		b.derive() // not unlock, which may call hooks: the set's lock is held
+		b.mu.Unlock()
+	}
 	s.mu.Unlock()
 	for _, b := range all {
 		b.lock()
-		b.changeMode(b.shared.now(), m, reason)
-		b.unlock()
+		b.unlock() // which tells of the transitions
 	}
 	s.shared.tellOperation(Operation{At: time.Now(), Act: ActMode, Mode: m, Reason: reason})
 }
