@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,11 +145,12 @@ func runStory(t *testing.T, s *Story, p *Policy, seed uint64) (out *Run) {
 		w.finish = w.end + s.After
 		w.out.Bins = make([]Bin, w.finish/binLength+1)
 		w.rejected = make([]bool, s.Nodes)
+		var openings atomic.Int64 // fleets open circuits from goroutines of their own
 		for range s.Nodes {
 			w.sets = append(w.sets, breaker.NewSet(breaker.Options{Config: p.Config, Hooks: []breaker.Hooks{{
 				StateChanged: func(t breaker.Transition) {
 					if t.To == breaker.Open {
-						w.out.Openings++
+						openings.Add(1)
 					}
 				},
 			}}}))
@@ -163,6 +165,7 @@ func runStory(t *testing.T, s *Story, p *Policy, seed uint64) (out *Run) {
 			}
 			next.what()
 		}
+		w.out.Openings = int(openings.Load())
 		stop()
 		w.finishFigures()
 		out = w.out

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -158,6 +159,14 @@ func (n *nodes) reachable(want bool) {
 		}
 		return true
 	})
+}
+
+// toldOf waits until a node's status says so, with something to report.
+func (n *nodes) toldOf(what string) {
+	n.t.Helper()
+	n.down.Store(true)
+	defer n.healHost()
+	within(n.t, 8*time.Second, "told of "+what, func() bool { return strings.Contains(n.all[0].Status().Error, what) })
 }
 
 func (n *nodes) listening() {

@@ -25,7 +25,7 @@ func startCluster(t *testing.T) []*server {
 	var nodes []*server
 	for i := range 3 {
 		s := &server{t: t, addr: clusterAddr(t), dir: t.TempDir(), args: []string{
-			"--cluster-enabled", "yes", "--cluster-require-full-coverage", "no", "--cluster-node-timeout", "1000",
+			"--cluster-enabled", "yes", "--cluster-require-full-coverage", "no", "--cluster-node-timeout", "5000",
 		}}
 		s.start()
 		t.Cleanup(s.kill)
@@ -33,13 +33,18 @@ func startCluster(t *testing.T) []*server {
 		s.do("CLUSTER", "ADDSLOTSRANGE", 16384*i/3, 16384*(i+1)/3-1)
 		nodes = append(nodes, s)
 	}
-	for _, s := range nodes[1:] {
-		nodes[0].do("CLUSTER", "MEET", "127.0.0.1", s.port())
-	}
+	var met time.Time
 	within(t, 10*time.Second, "the cluster is up", func() bool {
+		if time.Since(met) > 5*time.Second { // an introduction may time out
+			met = time.Now()
+			for _, s := range nodes[1:] {
+				nodes[0].do("CLUSTER", "MEET", "127.0.0.1", s.port())
+			}
+		}
 		for _, s := range nodes {
 			info := fmt.Sprint(s.do("CLUSTER", "INFO"))
 			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_known_nodes:3") {
+				time.Sleep(100 * time.Millisecond)
 				return false
 			}
 		}
