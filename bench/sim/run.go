@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math"
+	"sync"
 	"time"
 )
 
@@ -83,7 +84,13 @@ func (r *Run) bin(at time.Duration) int {
 	return int((at + shift) / time.Second)
 }
 
+// changing guards what changed writes: some libraries tell of changes from goroutines of
+// their own.
+var changing sync.Mutex
+
 func (r *Run) changed(to Change) {
+	changing.Lock()
+	defer changing.Unlock()
 	r.Changes++
 	switch to {
 	case Opened:
