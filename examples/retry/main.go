@@ -53,7 +53,7 @@ func run(w io.Writer) error {
 	} {
 		// Five failures in a row open the circuit, as by default, but without having
 		// to last for a second.
-		circuits := breaker.NewSet(breaker.Options{Config: breaker.Config{ConsecutiveSpan: -1}})
+		circuits := breaker.NewSet(breaker.Options{Config: breaker.Config{ConsecutiveSpan: -1, ProbeShare: -1}})
 		client := layers.client(circuits)
 		began, before := time.Now(), asked.Load()
 		var err error
