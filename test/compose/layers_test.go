@@ -47,6 +47,7 @@ func (h *host) name() string { return strings.TrimPrefix(h.URL, "http://") }
 // opensAfter makes circuits that open after n failures in a row, for an hour.
 func opensAfter(n int) *breaker.Set {
 	return breaker.NewSet(breaker.Options{Config: breaker.Config{
+		SlowStart:           -1,
 		ConsecutiveFailures: n, ConsecutiveSpan: -1, OpenFor: time.Hour, Jitter: -1,
 	}})
 }

@@ -91,7 +91,7 @@ func newClient(t *testing.T, s *nginx, proto string) *client {
 	c.transport = httpbreaker.New(&httpbreaker.Config{
 		Base: base,
 		Breakers: breaker.NewSet(breaker.Options{
-			Config: breaker.Config{ConsecutiveSpan: 100 * time.Millisecond, OpenFor: 200 * time.Millisecond, MaxOpenFor: 400 * time.Millisecond},
+			Config: breaker.Config{SlowStart: -1, ConsecutiveSpan: 100 * time.Millisecond, OpenFor: 200 * time.Millisecond, MaxOpenFor: 400 * time.Millisecond},
 			Hooks: []breaker.Hooks{{StateChanged: func(tr breaker.Transition) {
 				c.transitions[fmt.Sprintf("%s → %s", tr.From, tr.To)]++ // in order, never concurrently
 			}}},
