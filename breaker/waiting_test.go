@@ -32,7 +32,7 @@ func TestHostThatHangsIsCutOffByDefault(t *testing.T) {
 	for perSecond, limits := range map[int]struct {
 		within time.Duration
 		peak   int
-	}{100: {3 * time.Second, 270}, 10: {4 * time.Second, 40}, 1000: {3 * time.Second, 2700}} {
+	}{100: {3 * time.Second, 300}, 10: {4 * time.Second, 45}, 1000: {3 * time.Second, 2700}} {
 		inBubble(t, breaker.Config{}, func(r rig) {
 			r.drive(perSecond, 20*time.Second, healthy)
 			r.wantSeen()
