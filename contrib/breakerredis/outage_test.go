@@ -251,7 +251,7 @@ func TestModes(t *testing.T) {
 	require.ErrorContains(t, err, "no confirmation that the mode was set")
 	assert.Less(t, time.Since(start), time.Second)
 	s.signal(syscall.SIGCONT)
-	require.NoError(t, n.all[0].SetMode(context.Background(), forceOpen("another")))
+	n.setMode(0, forceOpen("another"))
 	within(t, 5*time.Second, "all nodes know of the other", func() bool { return len(n.quiet().Status().Modes) > 0 })
 	assert.Len(t, n.quiet().Status().Modes, 1, "what came too late is refused")
 }

@@ -5,7 +5,7 @@ local incident, bad, good, quiet, live, version = KEYS[1], KEYS[2], KEYS[3], KEY
 local node, opinion, ttl, rejected, rate = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local probe, round = ARGV[6], tonumber(ARGV[7])
 local min, quorum, most = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-local host, channel = ARGV[11], ARGV[12]
+local host, channel, known = ARGV[11], ARGV[12], tonumber(ARGV[13])
 local NONE, GOOD, BAD = '0', '1', '2'
 
 local time = redis.call('TIME')
@@ -32,6 +32,7 @@ for n, name in ipairs(names) do
 	if v ~= v or v < 0 or v > 9e15 then v = 0 end
 	h[name] = v
 end
+if known ~= 0 and known ~= h.id then opinion, probe = NONE, NONE end -- of an incident that is over
 if h.since == 0 then
 	if opinion ~= BAD then return {0, 0, 0, 0, 0, 0, 0, 0, 0} end
 	if redis.call('ZCOUNT', live, now, '+inf') >= maxHosts then return {0, 0, 0, 0, 0, 0, 0, 0, 0} end

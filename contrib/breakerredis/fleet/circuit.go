@@ -146,7 +146,7 @@ func (c *circuit) report(now time.Time, s breaker.Snapshot, f *Fleet) Report {
 	r := Report{
 		Key: c.key, Node: f.node, Opinion: c.opinion, TTL: c.ttl(f),
 		Rejected: int(min(s.Totals.Rejected-min(c.rejected, s.Totals.Rejected), 1_000_000)),
-		Probe:    c.lease.outcome, Round: c.lease.round,
+		Incident: c.verdict.Incident, Probe: c.lease.outcome, Round: c.lease.round,
 		Rules: Rules{MinNodes: f.opts.MinNodes, Quorum: f.opts.Quorum, MaxOpenFor: f.opts.MaxOpenFor},
 	}
 	if s.State == breaker.Open && !c.leased(now) && s.Mode < breaker.ForceOpen && !foreign(s) {

@@ -53,6 +53,9 @@ type Report struct {
 	// Rate is how many calls the node has had in a second lately; zero if it
 	// cannot probe.
 	Rate float64
+	// Incident is the one that the node knows of, or zero. What it says belongs to
+	// that: if it is over, neither opinion nor probe count.
+	Incident int64
 	// Probe is what came of the probe that was granted in Round, or None.
 	Probe Opinion
 	Round int64

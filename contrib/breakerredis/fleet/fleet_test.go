@@ -132,8 +132,8 @@ func TestANodeThatSucceedsIsNotOverruled(t *testing.T) {
 		assert.Zero(t, lucky.snapshot().Totals.Rejected)
 		assert.Equal(t, breaker.Open, r.nodes[1].snapshot().State)
 		setUp(false, lucky)
-		r.runUntil(5*time.Second, "one failure of its own is enough", isOpen)
-		assert.LessOrEqual(t, lucky.snapshot().Totals.Failures, uint64(2))
+		r.runUntil(5*time.Second, "it opens", isOpen)
+		assert.Less(t, lucky.snapshot().Totals.Failures, uint64(5), "sooner than alone")
 	})
 }
 

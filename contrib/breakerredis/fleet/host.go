@@ -56,6 +56,9 @@ func (h *host) report(now time.Duration, r Report) (v Verdict, event EventKind) 
 	if h.rules.MaxOpenFor == 0 || r.Rules.MaxOpenFor < h.rules.MaxOpenFor {
 		h.rules.MaxOpenFor = r.Rules.MaxOpenFor
 	}
+	if r.Incident != 0 && r.Incident != h.id {
+		r.Opinion, r.Probe = None, None
+	}
 	h.votes[r.Node] = vote{r.Opinion, now + r.TTL}
 	h.keep = now + KeepFor
 	v = h.count(now)

@@ -136,7 +136,7 @@ func (m *Memory) report(now time.Duration, r Report) Verdict {
 		delete(m.hosts, r.Key)
 	}
 	if h == nil {
-		if r.Opinion != Bad || len(m.hosts) >= MaxHosts {
+		if r.Opinion != Bad || r.Incident != 0 || len(m.hosts) >= MaxHosts {
 			return Verdict{}
 		}
 		h = &host{since: now, votes: map[string]vote{}}

@@ -176,3 +176,41 @@ func TestReasonsAreCut(t *testing.T) {
 		assert.True(t, utf8.ValidString(r.nodes[0].snapshot().Reason))
 	})
 }
+
+func TestAModeIsAppliedOnce(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		luck := newDice(1)
+		r.add(1, func(_ *fleet.Options, l *fleet.Link) {
+			l.Delay = func() time.Duration { return time.Duration(luck.Float64() * float64(50*time.Millisecond)) }
+		})
+		acts := 0
+		r.nodes[0].set.Watch(breaker.Hooks{Operated: func(breaker.Operation) { acts++ }})
+		require.NoError(t, r.nodes[0].SetMode(r.t.Context(), forceOpen(host)))
+		r.run(time.Second)
+		for i := range 5 {
+			other := forceOpen(fmt.Sprint(i)) // makes the node look again
+			require.NoError(t, r.nodes[0].SetMode(r.t.Context(), other))
+			r.run(time.Second)
+		}
+		assert.Equal(t, 1, acts)
+	})
+}
+
+// After a silence all is looked at again, whatever the version says.
+func TestAModeSetDuringASilenceIsFound(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.add(2)
+		require.NoError(t, r.nodes[0].SetMode(r.t.Context(), forceOpen("old")))
+		r.run(time.Second)
+		r.nodes[1].link.set(fleet.ErrFrozen)
+		r.nodes[1].rate = 100 * time.Millisecond
+		setUp(false, r.nodes[1])
+		r.run(5 * time.Second)
+		require.False(t, r.nodes[1].Status().Reachable)
+		r.store.Forget()
+		require.NoError(t, r.nodes[0].SetMode(r.t.Context(), forceOpen(host)))
+		r.nodes[1].link.set(nil)
+		r.run(10 * time.Second)
+		assert.Equal(t, breaker.ForceOpen, r.nodes[1].snapshot().Mode)
+	})
+}

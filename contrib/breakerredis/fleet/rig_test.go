@@ -36,6 +36,7 @@ type node struct {
 	set  *breaker.Set
 	rate time.Duration // between two of its calls; zero makes none
 	up   func() bool   // whether its calls succeed
+	hang bool          // its calls that do not succeed fail after 10s
 	sent int           // calls let through
 	link *fault
 }
@@ -168,9 +169,12 @@ func (n *node) call() {
 		return
 	}
 	n.sent++
-	if n.up() {
+	switch {
+	case n.up():
 		p.Done(breaker.Success)
-	} else {
+	case n.hang:
+		time.AfterFunc(10*time.Second, func() { p.Fail(errDown) })
+	default:
 		p.Fail(errDown)
 	}
 }
