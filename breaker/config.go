@@ -94,10 +94,10 @@ type Config struct {
 	MaxOpenFor time.Duration
 	// ProbeShare is the share of the rejected calls, in (0, 1], that may be probes
 	// instead. A busy circuit is probed sooner than OpenFor says: first after a
-	// tenth of 1 / ProbeShare calls, then after more, up to 1 / ProbeShare. The
+	// fifth of 1 / ProbeShare calls, then after more, up to 1 / ProbeShare. The
 	// time is fixed when the circuit opens, by the rate of calls until then, and
 	// is 0.1s at least, growing to 2s, and to half a per cent of the age of a long
-	// outage. Default 0.01. Negative: off, the circuit is probed after OpenFor.
+	// outage. Default 0.02. Negative: off, the circuit is probed after OpenFor.
 	ProbeShare float64
 	// Jitter spreads the open time by a random share within ±Jitter, in [0, 1),
 	// drawn once for each opening, so that a fleet does not come back in step.
@@ -223,7 +223,7 @@ var defaultConfig = Config{
 	HangAfter:           2 * time.Second,
 	OpenFor:             5 * time.Second,
 	MaxOpenFor:          45 * time.Second,
-	ProbeShare:          0.01,
+	ProbeShare:          0.02,
 	Jitter:              0.2,
 	Probes:              1,
 	ProbeSuccesses:      1,

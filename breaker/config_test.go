@@ -300,7 +300,7 @@ func TestConfigStringSaysEveryRule(t *testing.T) {
 	}
 	for _, part := range []string{
 		"in 1m", "≥ 11 calls", "≥ 30 %", "≥ 60 %", "≥ 7 calls", "≥ 6 in a row", "over ≥ 2s", "≥ 9 that", "chance", "3s", "4s", "70 %",
-		"6s", "8s", "rejected 5 calls, growing to 50", "± 15 %", "2 at once", "13 successful probes", "14s", "12 calls", "observe",
+		"6s", "8s", "rejected 10 calls, growing to 50", "± 15 %", "2 at once", "13 successful probes", "14s", "12 calls", "observe",
 	} {
 		if says := cfg.String(); !strings.Contains(says, part) {
 			t.Errorf("%q does not say %q", says, part)

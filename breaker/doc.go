@@ -30,13 +30,13 @@
 //     a share is rejected, or all if next to none is answered. Where good answers take
 //     longer, it waits for three times the slowest of them.
 //  4. Probes. An open circuit lets one call through as a probe after about 10 calls
-//     were rejected, then after 15, 22, … 100, never before 0.1 s, later 2 s, and after
+//     were rejected, then after 14, 20, … 50, never before 0.1 s, later 2 s, and after
 //     5 s at the latest, doubling to 45 s. The time is fixed when it opens. The first
 //     call from then on is the probe.
 //  5. Slow start. After a good probe few calls may be in flight. The number grows with
 //     success, and is halved when calls fail; five failures in a row open the circuit
-//     again. After 50 successes with none rejected it is closed. A peer with less than
-//     one call a second is closed by the probe.
+//     again. After two seconds of calls, 50 at most, with none rejected it is closed. A peer
+//     with less than one call a second is closed by the probe.
 //
 // # Outcomes
 //

@@ -121,7 +121,7 @@ func ExampleConfig_String() {
 	// Output:
 	// opens when ≥ 5 in a row fail over ≥ 1s (or ≥ 20 that began after the first had failed) and chance does not explain it, or next to no call is answered within 2s
 	// rejects a growing share when ≥ 50 % of ≥ 20 calls in 10s fail or half of them hang
-	// stays open until it has rejected 10 calls, growing to 100, at most 5s, doubling up to 45s, ± 20 %
+	// stays open until it has rejected 10 calls, growing to 50, at most 5s, doubling up to 45s, ± 20 %
 	// closes after 1 successful probe (at most 1 at once, each within 10s), then lets 10 calls be in flight, growing with success
 }
 

@@ -230,7 +230,7 @@ func (b *Breaker) judgeWaiting(now int64) {
 		generation := b.generation()
 		b.open(now, ByRules, reason)
 		h.outage.hung, h.outage.hungIn = true, generation
-		h.outage.hungAt, h.outage.hangFor, h.outage.answered = now, limit, found.answered > 0
+		h.outage.hungAt, h.outage.hangFor = now, limit
 	case isShedding && s.byHang < 1:
 		if found.good >= 0.5 && found.waiting < found.answered {
 			s.byHang = 1
@@ -261,14 +261,8 @@ func (b *Breaker) disproved(p Permit, now int64) {
 	if took < waited {
 		return
 	}
-	took = max(took, h.outage.hangFor)
-	b.pace.took(int64(took), now)
-	const reason = "a call that was taken to hang has succeeded"
-	if h.outage.answered {
-		b.close(now, ByRules, reason)
-	} else {
-		b.start(now, ByRules, took, reason)
-	}
+	b.pace.took(int64(max(took, h.outage.hangFor)), now)
+	b.close(now, ByRules, "a call that was taken to hang has succeeded")
 }
 
 // askTrip asks Config.Trip, under no lock, on behalf of a call whose permit had

@@ -57,11 +57,10 @@ type outage struct {
 	usual int  // calls in flight some seconds before
 
 	// After a hang, which a late success of the generation hungIn disproves.
-	hung     bool
-	hungIn   uint64
-	hungAt   int64         // when that ended
-	hangFor  time.Duration // how long a call has to wait to be taken to hang
-	answered bool          // some calls were answered meanwhile
+	hung    bool
+	hungIn  uint64
+	hungAt  int64         // when that ended
+	hangFor time.Duration // how long a call has to wait to be taken to hang
 }
 
 // state is what the rules have made of the circuit.

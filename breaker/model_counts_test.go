@@ -35,7 +35,7 @@ func withModelDefaults(c breaker.Config) breaker.Config {
 	share(&c.ShedRate, 0.5)
 	share(&c.SlowRate, 0.5)
 	share(&c.Chance, 0.00001)
-	share(&c.ProbeShare, 0.01)
+	share(&c.ProbeShare, 0.02)
 	number(&c.ConsecutiveFailures, 5)
 	number(&c.IndependentFailures, 20)
 	number(&c.Probes, 1)
@@ -191,7 +191,7 @@ func (m *model) wait(at time.Time) time.Duration {
 	longest, grown := m.cfg.OpenFor, 1.0
 	for range m.level {
 		longest = min(2*longest, m.cfg.MaxOpenFor)
-		grown *= 1.5
+		grown *= 1.4
 	}
 	if m.cfg.ProbeShare < 0 {
 		return longest
@@ -200,7 +200,7 @@ func (m *model) wait(at time.Time) time.Duration {
 	if m.phase != closed {
 		shortest = max(shortest, at.Sub(m.outage).Seconds()/200)
 	}
-	calls := min(grown*0.1, 1) / m.cfg.ProbeShare
+	calls := min(grown*0.2, 1) / m.cfg.ProbeShare
 	seconds := max(shortest, calls/m.demand(at))
 	if seconds >= longest.Seconds() {
 		return longest

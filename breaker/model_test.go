@@ -74,6 +74,7 @@ type slowStart struct {
 	rejectedAt    time.Time     // the last call, or when it began
 	rejects       bool          // has rejected calls
 	mayGrow       bool          // a call was rejected since the limit grew
+	enough        int           // so many successes end it
 	gentle        bool          // a call has failed and fewer than 50 have succeeded since
 	good          int           // successes since a call was rejected
 	row, failures int           // successes since the last failure, and the other way round
@@ -282,6 +283,7 @@ func (m *model) start(now time.Time) {
 	m.move(slowlyStarted, now, breaker.ByProbe, true)
 	m.slowStart = slowStart{
 		limit:      min(float64(m.cfg.SlowStart), max(2, demand/10)),
+		enough:     int(min(2*demand, 50)),
 		timeout:    m.cfg.ProbeTimeout,
 		rejectedAt: now,
 	}
@@ -316,7 +318,7 @@ func (m *model) endInSlowStart(failed bool, now time.Time) {
 			s.limit++
 		}
 	}
-	if s.good >= 50 && now.Sub(s.rejectedAt) >= time.Second {
+	if s.good >= s.enough && now.Sub(s.rejectedAt) >= time.Second {
 		m.settleDown(now, breaker.ByProbe)
 	}
 }

@@ -50,12 +50,12 @@ func (b *Breaker) openAsked(at int64, origin Origin, reason string, v verdict) {
 }
 
 // The first probe may come after firstShare of the calls that ProbeShare asks for, and
-// after firstWait; both grow by half with each probe that fails.
+// after firstWait; both grow with each probe that fails.
 const (
-	firstShare = 0.1
+	firstShare = 0.2
 	firstWait  = 100 * time.Millisecond
 	fullWait   = 2 * time.Second
-	growth     = 1.5
+	growth     = 1.4
 	ageShare   = 200 // of the outage's age
 )
 

@@ -21,7 +21,6 @@ type probing struct {
 // leasedProbe is a probe whose outcome is awaited until a time.
 type leasedProbe struct {
 	number   uint16
-	began    int64
 	until    int64
 	answered bool
 }
@@ -57,37 +56,31 @@ func (p *probing) admit(b *Breaker, now int64) (uint64, *OpenError) {
 		return 0, p.err
 	}
 	p.number++
-	p.out = append(p.out, leasedProbe{number: p.number, began: now, until: after(now, p.lease)})
+	p.out = append(p.out, leasedProbe{number: p.number, until: after(now, p.lease)})
 	return permitProbe | uint64(p.number)<<permitNumberShift, nil
 }
 
-// end takes back the lease of a probe. It returns when the probe began.
-func (p *probing) end(number uint16) (began int64) {
-	p.out = slices.DeleteFunc(p.out, func(l leasedProbe) bool {
-		if l.number == number {
-			began = l.began
-		}
-		return l.number == number
-	})
-	return began
+// end takes back the lease of a probe.
+func (p *probing) end(number uint16) {
+	p.out = slices.DeleteFunc(p.out, func(l leasedProbe) bool { return l.number == number })
 }
 
 func (p *probing) settle(b *Breaker, permit Permit, c Call, v verdict, now int64) {
-	began := p.end(permit.number())
+	p.end(permit.number())
 	switch {
 	case c.Outcome == Failure:
 		b.openAsked(now, ByProbe, "a probe failed, after: "+b.history.cause(), v)
 	case c.Slow:
 		b.reopen(now, fmt.Sprintf("a probe took %s, which is slow", roundDuration(c.Duration)))
 	default:
-		p.succeed(b, now, began)
+		p.succeed(b, now)
 	}
 }
 
-func (p *probing) succeed(b *Breaker, now, began int64) {
+func (p *probing) succeed(b *Breaker, now int64) {
 	p.good++
 	if p.good >= b.rules.Load().ProbeSuccesses {
-		b.start(now, ByProbe, time.Duration(now-began), plural(p.good, "probe")+" succeeded")
+		b.start(now, plural(p.good, "probe")+" succeeded")
 	}
 }
 
@@ -112,7 +105,8 @@ func (b *Breaker) expireProbes(now int64) {
 			b.reopen(first.until, "a probe had no outcome in time")
 			return
 		}
-		p.succeed(b, first.until, p.end(first.number)) // its answer goes on
+		p.end(first.number)
+		p.succeed(b, first.until) // its answer goes on
 		if b.past().phase != phase(p) {
 			return
 		}

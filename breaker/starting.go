@@ -15,6 +15,7 @@ type starting struct {
 	held   bool  // a call was rejected since the bound grew
 	heldAt int64 // when that was last, or when the slow start began
 	good   int   // successes since a call was rejected
+	enough int   // so many good end the slow start
 	row    int   // successes since the last failure
 	failed int   // failures since the last success
 	places places
@@ -24,26 +25,28 @@ type starting struct {
 }
 
 const (
-	enoughGood   = 50 // successes with nothing rejected between them, over calmSpan, end a slow start
+	enoughTime   = 2  // seconds of calls that succeed with nothing rejected between them end a slow start
+	enoughGood   = 50 // so many calls are enough for that, over calmSpan
 	calmSpan     = int64(1 * time.Second)
 	loneFailure  = 10 // successes before a failure that is taken for a chance
 	enoughFailed = 5  // failures in a row end it as well
 	quietRate    = 1  // calls a second, below which nobody is held back
 )
 
-// start gives the calls back after the peer has answered, in so long a time.
-func (b *Breaker) start(at int64, origin Origin, took time.Duration, reason string) {
+// start gives the calls back after the peer has answered.
+func (b *Breaker) start(at int64, reason string) {
 	r := b.rules.Load()
 	demand := b.demand(at)
 	if r.SlowStart < 0 || demand < quietRate {
-		b.close(at, origin, reason)
+		b.close(at, ByProbe, reason)
 		return
 	}
 	s := &starting{limit: max(min(float64(r.SlowStart), max(2, demand/10)), 1.25*float64(b.history.outage.usual))}
+	s.enough = int(min(enoughTime*demand, enoughGood))
 	s.heldAt = at
 	s.places.step = max(1, int64(r.ProbeTimeout)/placeSteps)
 	reason += "; slow start"
-	b.move(s, at, origin, reason, true)
+	b.move(s, at, ByProbe, reason, true)
 	b.forget()
 	b.history.level = 0
 	s.err = b.rejection(HalfOpen, b.since, reason)
@@ -117,7 +120,7 @@ func (s *starting) settle(b *Breaker, p Permit, c Call, v verdict, now int64) {
 			s.limit++
 		}
 	}
-	if s.good >= enoughGood && now-s.heldAt >= calmSpan {
+	if s.good >= s.enough && now-s.heldAt >= calmSpan {
 		b.move(nil, now, ByProbe, fmt.Sprintf("%d calls succeeded with none rejected", s.good), false)
 		b.settleDown()
 	}

@@ -155,6 +155,25 @@ func TestSlowStartIsForBusyHosts(t *testing.T) {
 	})
 }
 
+// A client with few calls a second has its circuit closed after about two seconds of them.
+func TestSlowStartOfAQuietClientIsShort(t *testing.T) {
+	for _, perSecond := range []int{2, 5, 10, 25} {
+		inBubble(t, startRule, func(r rig) {
+			r.recover(perSecond)
+			r.want(breaker.HalfOpen)
+			began := r.now()
+			for r.b.State() != breaker.Closed {
+				r.succeed(1)
+				time.Sleep(time.Second / time.Duration(perSecond))
+			}
+			if took := r.now() - began; took < time.Second || took > 3*time.Second {
+				r.Errorf("%d calls a second: closed after %v", perSecond, took)
+			}
+		})
+	}
+}
+
+
 // A failure halves the number of calls in flight, except a lone one after many successes;
 // five in a row open the circuit again.
 func TestFailuresInASlowStart(t *testing.T) {

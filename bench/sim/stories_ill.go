@@ -26,7 +26,7 @@ func outages() []*Scenario {
 			ID: "S1-30m", Title: "Down for 30 minutes",
 			About: "The same for half an hour.",
 			Fault: about(30 * time.Minute), Server: refuse, Figures: figures,
-			Goals: Goals{"wasted": 550, "recover": 5},
+			Goals: Goals{"wasted": 550, "recover": 10},
 		}),
 		fault(Scenario{
 			ID: "S1@3", Title: "Down, 3 calls a second",
