@@ -41,7 +41,7 @@ var script = []struct {
 	{0, "answers", answer},
 	{2000 * time.Millisecond, "hangs", hang},
 	{6600 * time.Millisecond, "answers 500", fail},
-	{9000 * time.Millisecond, "has recovered", answer},
+	{8000 * time.Millisecond, "has recovered", answer},
 }
 
 func main() {
@@ -67,7 +67,7 @@ func run(w io.Writer, live bool) error {
 	// from 5s, growing to 45s, so that the show does not take a minute, and it is not
 	// varied at random, so that every run is alike.
 	circuits := breaker.NewSet(breaker.Options{
-		Config: breaker.Config{OpenFor: time.Second, MaxOpenFor: 2 * time.Second, Jitter: -1},
+		Config: breaker.Config{OpenFor: time.Second, MaxOpenFor: time.Second, Jitter: -1},
 		Hooks:  []breaker.Hooks{{StateChanged: show.stateChanged}},
 	})
 

@@ -42,7 +42,7 @@ func TestRun(t *testing.T) {
 				"open → half-open: ",
 				"half-open → open: a probe failed",
 				"the prices server has recovered",
-				"half-open → closed: 1 probe succeeded",
+				"half-open → closed: ", " calls succeeded with none rejected",
 				`● prices: "fresh from the server"`,
 				"The same requests to prices",
 				"The catalog answered 60 of 60",

@@ -78,7 +78,7 @@ func (s *screen) open(circuit *breaker.Breaker, catalog, prices, twin string) {
 	fmt.Fprintf(s.w, "  prices      %s  hangs, then answers 500, then recovers\n", prices)
 	fmt.Fprintf(s.w, "  no breaker  %s  like prices; its client has no breaker\n\n", twin)
 	fmt.Fprintf(s.w, "  %d requests a second to each, for %v; the clients wait %v for an answer.\n", time.Second/beat, beats*beat, timeout)
-	fmt.Fprintf(s.w, "  Default rules, but circuits stay open 1s to 2s here, not 5s to 45s.\n\n")
+	fmt.Fprintf(s.w, "  Default rules, but circuits stay open for 1s here, not 5s to 45s.\n\n")
 }
 
 // beat begins the n-th round of requests.
