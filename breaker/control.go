@@ -127,8 +127,11 @@ func (b *Breaker) changeMode(now int64, m Mode, reason string) {
 	if old != m && (old >= ForceOpen || m >= ForceOpen) {
 		b.beginGeneration()
 		b.history.run = run{number: b.history.run.number}
-		if p, ok := b.history.phase.(*probing); ok {
+		switch p := b.history.phase.(type) { // no call in flight counts any more
+		case *probing:
 			p.out = nil
+		case *starting:
+			p.places = places{step: p.places.step}
 		}
 	}
 	b.met(before, now, ByOperator, cmp.Or(reason, "mode set to "+m.String()), counts)

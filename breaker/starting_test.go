@@ -248,6 +248,23 @@ func TestPlacesAreGivenBack(t *testing.T) {
 	})
 }
 
+// After a forced mode all places are free: what was in flight before it is late.
+func TestForcedModeFreesThePlaces(t *testing.T) {
+	for _, mode := range []breaker.Mode{breaker.ForceOpen, breaker.Disabled} {
+		inBubble(t, startRule, func(r rig) {
+			r.recover(200)
+			out := r.fill()
+			r.b.SetMode(mode, "test")
+			doneAll(out, breaker.Success)
+			r.b.SetMode(breaker.Enforce, "test")
+			r.want(breaker.HalfOpen)
+			if again := r.fill(); len(again) != len(out) {
+				r.Errorf("%d places before %v, %d after it", len(out), mode, len(again))
+			}
+		})
+	}
+}
+
 // Permits that are lost, by the ten thousand, wedge nothing, whatever the state in which
 // they were given: the circuit lets calls through again and comes back to Closed once the
 // peer works, and the books are right.
