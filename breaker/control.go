@@ -33,7 +33,7 @@ func (b *Breaker) snapshot() (s Snapshot, last error) {
 		Key:        b.key,
 		State:      b.effective(),
 		Mode:       b.mode,
-		Share:      b.share(),
+		Share:      b.share(now),
 		Since:      b.shared.time(b.since),
 		Until:      b.until(),
 		Origin:     h.origin,

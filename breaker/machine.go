@@ -42,8 +42,8 @@ type phase interface {
 	settle(b *Breaker, p Permit, c Call, v verdict, now int64)
 	// free takes note that a call is answered or has ended, and takes back its place.
 	free(p Permit)
-	// share is how much of the calls is let through.
-	share() float64
+	// share is how much of the calls is let through now.
+	share(b *Breaker, now int64) float64
 }
 
 // outage lasts from when a circuit leaves Closed until it is Closed again.
@@ -135,7 +135,7 @@ func (b *Breaker) met(before State, at int64, origin Origin, reason string, coun
 			Key: b.key, From: before, To: now, Mode: b.mode, Since: b.shared.time(b.since), At: b.shared.time(at),
 			Until: b.until(), Origin: origin,
 			Reason: reason, Counts: counts, Rejected: rejected - h.rejectedBefore,
-			Share: b.share(), Generation: b.generation() >> generationShift,
+			Share: b.share(at), Generation: b.generation() >> generationShift,
 		}
 		if o := h.outage; o != nil {
 			t.OutageSince, t.Fleet = b.shared.time(o.began), o.fleet
@@ -146,15 +146,15 @@ func (b *Breaker) met(before State, at int64, origin Origin, reason string, coun
 	b.since, h.rejectedBefore = at, rejected
 }
 
-// share is how much of the calls is let through.
-func (b *Breaker) share() float64 {
+// share is how much of the calls is let through now.
+func (b *Breaker) share(now int64) float64 {
 	switch {
 	case b.mode == ForceOpen:
 		return 0
 	case b.mode == Disabled || b.state() == Closed:
 		return 1
 	}
-	return b.history.phase.share()
+	return b.history.phase.share(b, now)
 }
 
 // until is when an open circuit is probed, or zero.

@@ -18,7 +18,7 @@ type opening struct {
 }
 
 func (*opening) state() State                                  { return Open }
-func (*opening) share() float64                                { return 0 }
+func (*opening) share(*Breaker, int64) float64                 { return 0 }
 func (*opening) free(Permit)                                   {}
 func (*opening) settle(*Breaker, Permit, Call, verdict, int64) {} // admits nothing
 func (o *opening) rejects(b *Breaker) bool                     { return o.until == never || b.shared.now() < o.until }

@@ -38,8 +38,8 @@ func (b *Breaker) probe(last *opening, at int64) *probing {
 	return p
 }
 
-func (*probing) state() State   { return HalfOpen }
-func (*probing) share() float64 { return 0 }
+func (*probing) state() State                  { return HalfOpen }
+func (*probing) share(*Breaker, int64) float64 { return 0 }
 
 // free notes that a probe is answered: it is no failure if it goes on for longer than its
 // lease.

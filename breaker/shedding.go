@@ -11,9 +11,16 @@ type shedding struct {
 	credit float64 // of the next call: admitted at 1
 }
 
-func (*shedding) state() State     { return HalfOpen }
-func (s *shedding) share() float64 { return min(s.byRate, s.byHang) }
-func (*shedding) free(Permit)      {}
+func (*shedding) state() State { return HalfOpen }
+func (*shedding) free(Permit)  {}
+
+// share is all for a rate that is of too few calls by now.
+func (s *shedding) share(b *Breaker, now int64) float64 {
+	if c, _ := b.count(now); s.byHang == 1 && c.Calls < max(1, b.rules.Load().MinCalls) {
+		return 1
+	}
+	return min(s.byRate, s.byHang)
+}
 
 func (s *shedding) admit(b *Breaker, now int64) (uint64, *OpenError) {
 	c, _ := b.count(now)
@@ -21,11 +28,7 @@ func (s *shedding) admit(b *Breaker, now int64) (uint64, *OpenError) {
 		b.stopShedding(now)
 		return 0, nil
 	}
-	share := s.share()
-	if c.Calls < b.rules.Load().MinCalls && s.byHang == 1 {
-		share = 1
-	}
-	if s.credit += share; s.credit >= 1 {
+	if s.credit += s.share(b, now); s.credit >= 1 {
 		s.credit--
 		return 0, nil
 	}
@@ -55,7 +58,7 @@ func (b *Breaker) shed(now int64, reason string, set func(*shedding)) {
 	} else {
 		set(s)
 	}
-	reason = fmt.Sprintf("a share of the calls is rejected, %.0f %% are let through: %s", 100*s.share(), reason)
+	reason = fmt.Sprintf("a share of the calls is rejected, %.0f %% are let through: %s", 100*s.share(b, now), reason)
 	if s.err == nil || s.err.Reason != reason || s.err.Mode != b.mode {
 		s.err = b.rejection(HalfOpen, b.since, reason)
 	}

@@ -141,6 +141,24 @@ func TestSheddingEndsWellBelowTheRate(t *testing.T) {
 	})
 }
 
+// Of too few calls there is no rate to shed by: all are let through, and that is told.
+func TestShareIsAllWhenFewCallsAreLeft(t *testing.T) {
+	inBubble(t, shedRule, func(r rig) {
+		r.toShedding()
+		r.sleepUntil(10 * time.Second) // what came in the first bucket has left the window
+		if s := r.b.Snapshot(); s.Counts.Calls != 2 || s.State != breaker.HalfOpen || s.Share != 1 {
+			r.Errorf("%+v", s)
+		}
+		for range 8 {
+			r.ignore(1)
+		}
+		time.Sleep(time.Hour)
+		if s := r.b.Snapshot(); s.Counts.Calls != 0 || s.State != breaker.HalfOpen || s.Share != 1 {
+			r.Errorf("%+v", s)
+		}
+	})
+}
+
 // At a rate just about ShedRate, states change seldom.
 func TestSheddingDoesNotFlap(t *testing.T) {
 	for seed := range uint64(2) {

@@ -54,7 +54,7 @@ func (b *Breaker) start(at int64, reason string) {
 
 func (*starting) state() State { return HalfOpen }
 
-func (s *starting) share() float64 {
+func (s *starting) share(*Breaker, int64) float64 {
 	if s.rejected == 0 {
 		return 1
 	}
