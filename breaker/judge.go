@@ -15,7 +15,11 @@ func (b *Breaker) settleCounted(p Permit, c Call, v verdict, now int64) {
 	switch {
 	case v.trip > 0:
 		counts, failedIn := b.count(now)
-		if reason := b.reasonToOpen(counts, failedIn, now); reason != "" {
+		reason := b.reasonToOpen(counts, failedIn, now)
+		if reason == "" && b.rateSheds(counts, failedIn) && b.shareOf(counts) == 0 {
+			reason = b.failedOf(counts)
+		}
+		if reason != "" {
 			b.openAsked(now, ByRules, reason, v)
 		} else {
 			b.openAtLeast(now, v.trip, ByPeer, v.reason)
@@ -62,15 +66,25 @@ func (b *Breaker) judge(now int64) {
 		b.open(now, ByRules, reason)
 		return
 	}
-	r, h := b.rules.Load(), b.past()
-	if s, ok := h.phase.(*shedding); ok {
+	if s, ok := b.past().phase.(*shedding); ok {
 		b.judgeShedding(s, now)
 		return
 	}
-	if r.ShedRate < 0 || c.Calls < r.MinCalls || c.FailureRate() < r.ShedRate || h.calls == nil && failedIn < 2 {
-		return
+	if b.rateSheds(c, failedIn) {
+		b.shedOrOpen(c, now)
 	}
-	b.shedOrOpen(c, now)
+}
+
+// rateSheds reports whether the failure rate says how much to let through.
+func (b *Breaker) rateSheds(c Counts, failedIn int) bool {
+	r, h := b.rules.Load(), b.past()
+	if r.ShedRate < 0 || c.Calls < r.MinCalls {
+		return false
+	}
+	if s, ok := h.phase.(*shedding); ok {
+		return s.byHang == 1
+	}
+	return c.FailureRate() >= r.ShedRate && (h.calls != nil || failedIn > 1)
 }
 
 // judgeShedding says how much a shedding circuit lets through from now on, and ends it
@@ -93,19 +107,26 @@ func (b *Breaker) judgeShedding(s *shedding, now int64) {
 // keeps a circuit from coming and going at ShedRate.
 const calmShare = 0.8
 
-// shedOrOpen lets through the square of the odds of success, which is 1 at ShedRate. If
-// that is less than a probe would cost, it opens the circuit.
+// shedOrOpen sheds by the failure rate, or opens the circuit if there is nothing to let
+// through.
 func (b *Breaker) shedOrOpen(c Counts, now int64) {
-	r := b.rules.Load()
-	rate := c.FailureRate()
-	odds := (1 - rate) / rate * r.ShedRate / (1 - r.ShedRate)
-	share := min(1, odds*odds)
 	reason := b.failedOf(c)
-	if share < max(r.ProbeShare, 0) || rate == 1 {
+	if share := b.shareOf(c); share > 0 {
+		b.shedByRate(now, share, reason)
+	} else {
 		b.open(now, ByRules, reason)
-		return
 	}
-	b.shedByRate(now, share, reason)
+}
+
+// shareOf is the square of the odds of success, which is 1 at ShedRate; or 0 if that is
+// less than a probe would cost.
+func (b *Breaker) shareOf(c Counts) float64 {
+	r, rate := b.rules.Load(), c.FailureRate()
+	odds := (1 - rate) / rate * r.ShedRate / (1 - r.ShedRate)
+	if share := min(1, odds*odds); share >= r.ProbeShare {
+		return share
+	}
+	return 0
 }
 
 func (b *Breaker) failedOf(c Counts) string {

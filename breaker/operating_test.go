@@ -137,6 +137,30 @@ func TestPermitTripDoesNotShortenWhatTheRulesSay(t *testing.T) {
 	}
 }
 
+// Nor what ShedRate gives it where all calls fail, with which the circuit opens, too.
+func TestPermitTripDoesNotShortenWhatShedRateSays(t *testing.T) {
+	inBubble(t, shedRule, func(r rig) {
+		r.fail(8)
+		time.Sleep(time.Second)
+		r.fail(1)
+		r.admit().Trip(time.Second, "please")
+		r.wantOpenFor(10 * time.Second)
+		r.wantSeen(breaker.Open)
+		if s := r.b.Snapshot(); s.Origin != breaker.ByRules || s.Reason != "10 of 10 calls failed in 10s" {
+			r.Errorf("%+v", s)
+		}
+	})
+	inBubble(t, shedRule, func(r rig) { // where a share would be let through, it opens for as long as asked
+		r.succeed(4)
+		r.fail(4)
+		time.Sleep(time.Second)
+		r.fail(1)
+		r.admit().Trip(time.Second, "please")
+		r.wantOpenFor(time.Second)
+		r.wantSeen(breaker.Open)
+	})
+}
+
 // The longest of times is for ever, and no overflow.
 func TestOpenForEver(t *testing.T) {
 	for _, jitter := range []float64{-1, 0.9} {
