@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -35,17 +34,10 @@ func TestBreakerAgreesWithModel(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		for seed := range runs {
-			if !slices.Contains(unsettled, seed) {
-				compareWithModel(t, randomOperations(1000+seed, 300))
-			}
+			compareWithModel(t, randomOperations(1000+seed, 300))
 		}
 	})
 }
-
-// unsettled are programs in which model and breaker differ, in the time of the next probe or
-// in the share that a slow start is said to let through. Which of the two is right in
-// them is an open question.
-var unsettled = []uint64{84, 199, 237, 239, 536, 601, 984}
 
 func randomOperations(seed uint64, n int) []byte {
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -435,7 +427,9 @@ func (c *comparison) told(call *played) {
 			c.check(fmt.Sprintf("%s was told of %+v, want %+v", hook, told, want))
 		}
 		got := told[0]
-		got.Began = time.Time{}
+		if got.Began.Equal(want.Began) || hook == "Failed" {
+			got.Began = want.Began
+		}
 		if errorText(got.Err) != c.m.toldErr {
 			c.check(fmt.Sprintf("%s was told of error %q, want %q", hook, errorText(got.Err), c.m.toldErr))
 		}

@@ -22,7 +22,7 @@ func (m *model) differs(b *breaker.Breaker) string {
 	if (got.State == breaker.Open || got.State == breaker.HalfOpen) && got.Reason == "" {
 		return fmt.Sprintf("%v without a reason", got.State)
 	}
-	got.Reason, got.OutageOpened, got.OutageRejected = "", 0, 0
+	got.Reason = ""
 	if !m.sameUntil(got.Until) {
 		return fmt.Sprintf("until %v, want %v", m.clock(got.Until), m.clock(want.Until))
 	}
@@ -36,6 +36,9 @@ func (m *model) differs(b *breaker.Breaker) string {
 		}
 	}
 	got.Since, got.OutageSince = want.Since, want.OutageSince
+	if most := m.count((*modelCall).goesOn); got.Counts.Answered < 0 || got.Counts.Answered > most {
+		return fmt.Sprintf("%d calls that go on count, and there are %d", got.Counts.Answered, most)
+	}
 	if diff := m.differsInCounts(got.Counts, want.Counts); diff != "" {
 		return diff
 	}
@@ -48,7 +51,7 @@ func (m *model) differs(b *breaker.Breaker) string {
 		got.Origin = want.Origin // it is the origin of the mode's reason
 	}
 	if got != want {
-		return fmt.Sprintf("\n got %+v\nwant %+v", got, want)
+		return fmt.Sprintf("\n got %+v\nwant %+v; phase %v", got, want, m.phase)
 	}
 	return ""
 }
@@ -65,7 +68,8 @@ func (m *model) snapshot() breaker.Snapshot {
 	if s.State == breaker.Open {
 		s.Totals.OpenTime += time.Since(m.since)
 	}
-	s.Answered = s.Counts.Answered
+	s.Answered = m.count(func(c *modelCall) bool { return !c.answered.IsZero() })
+	s.OutageOpened, s.OutageRejected = m.inOutage()
 	return s
 }
 
@@ -83,17 +87,17 @@ func (m *model) sameUntil(got time.Time) bool {
 }
 
 // differsInCounts compares counts. Overdue is a lower bound, and all of them may be in
-// the run.
+// the run. For Answered see sees.
 func (m *model) differsInCounts(got, want breaker.Counts) string {
 	if got.Overdue < 0 || got.Overdue > want.Overdue {
 		return fmt.Sprintf("%d calls overdue, and in truth %d", got.Overdue, want.Overdue)
 	}
-	if extra := got.ConsecutiveFailures - want.ConsecutiveFailures; extra >= 0 && extra <= got.Overdue {
+	if extra := got.ConsecutiveFailures - want.ConsecutiveFailures; extra >= 0 && extra <= want.Overdue {
 		got.ConsecutiveFailures = want.ConsecutiveFailures
 	}
-	got.Overdue = want.Overdue
+	got.Overdue, got.Answered = want.Overdue, want.Answered
 	if got != want {
-		return fmt.Sprintf("\n got %+v\nwant %+v", got, want)
+		return fmt.Sprintf("\n got %+v\nwant %+v; phase %v", got, want, m.phase)
 	}
 	return ""
 }
@@ -108,7 +112,7 @@ func (m *model) differsInShare(got, want float64) string {
 		return fmt.Sprintf("a share of %v is let through, want %v", got, want)
 	case rough && (got < 0 || got > 1):
 		return fmt.Sprintf("a share of %v", got)
-	case rough && got == 1 && m.slowStart.mayGrow && full:
+	case rough && got == 1 && m.slowStart.mayGrow && full && m.slowStart.admitted < 50:
 		return "all calls are let through, though the last was rejected, and the next will be"
 	case rough && got != 1 && !m.slowStart.rejects:
 		return fmt.Sprintf("a share of %v is let through, though none was rejected", got)
@@ -165,14 +169,13 @@ func (m *model) differsInTransition(got, want breaker.Transition) string {
 	if got.Reason == "" {
 		return fmt.Sprintf("a transition to %v without a reason", got.To)
 	}
-	got.Reason, got.OutageOpened, got.OutageRejected = "", 0, 0
-	got.Since, got.Mode = want.Since, want.Mode
+	got.Reason = ""
 	if diff := m.differsInCounts(got.Counts, want.Counts); diff != "" {
 		return "transition: " + diff
 	}
 	got.Counts = want.Counts
 	for _, t := range []struct{ got, want *time.Time }{
-		{&got.At, &want.At}, {&got.OutageSince, &want.OutageSince}, {&got.Until, &want.Until},
+		{&got.Since, &want.Since}, {&got.At, &want.At}, {&got.OutageSince, &want.OutageSince}, {&got.Until, &want.Until},
 	} {
 		if t.got.Sub(*t.want).Abs() <= time.Microsecond {
 			*t.got = *t.want

@@ -1,6 +1,7 @@
 package breaker_test
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -79,15 +80,45 @@ func (m *model) countsAt(at time.Time) (c breaker.Counts) {
 	c.Overdue = m.count(func(c *modelCall) bool {
 		return c.watched && c.waits() && !c.bypasses && c.generation == m.generation && at.Sub(c.began()) >= m.cfg.SlowCall
 	})
-	c.Answered = m.count(func(c *modelCall) bool { return !c.answered.IsZero() && !c.bypasses })
+	c.Answered = m.answered
 	c.ConsecutiveFailures = len(m.run.failed)
 	return c
 }
 
 // clearCounts is what closing does.
 func (m *model) clearCounts() {
-	m.ended = nil
+	m.ended, m.cleared, m.answered = nil, time.Now(), 0
 	m.run.end()
+}
+
+// sees takes from the real breaker how many of the calls that were answered and go on
+// it counts, which is known only roughly: all that were answered in the window, and
+// perhaps others. The given call has just ended. It says what is wrong, or "".
+func (m *model) sees(b *breaker.Breaker, ended *modelCall) string {
+	least, most := 0, 0
+	for _, c := range m.calls {
+		if !c.goesOn() || c == ended {
+			continue
+		}
+		most++
+		if (m.phase == closed || m.phase == shed) && m.cfg.WindowCalls <= 0 &&
+			c.answered.After(m.cleared) && time.Since(c.answered) < m.cfg.Window*8/10 {
+			least++
+		}
+	}
+	got := b.Snapshot().Counts.Answered
+	if got < least || got > most {
+		return fmt.Sprintf("%d calls that go on count, want %d to %d", got, least, most)
+	}
+	m.answered = got
+	return ""
+}
+
+// goingOn is how many calls that were answered in the run go on.
+func (m *model) goingOn() int {
+	return m.count(func(c *modelCall) bool {
+		return c.goesOn() && c.answeredIn == m.run.number && c.generation == m.generation
+	})
 }
 
 // slow reports whether a call that has been answered took SlowCall.
@@ -95,15 +126,34 @@ func (m *model) slow(c *modelCall) bool {
 	return m.cfg.SlowCall > 0 && c.answered.Sub(c.began()) >= m.cfg.SlowCall
 }
 
-func (r *modelRun) add(call *modelCall, now time.Time) {
+// add adds a call that has failed, when so many calls go on that were answered in the run.
+func (r *modelRun) add(call *modelCall, now time.Time, goingOn int) {
+	wasAnswered := r.has(call)
+	if wasAnswered {
+		goingOn++ // until now
+	}
+	if len(r.failed) > 0 && (r.marked.IsZero() || now.Sub(r.marked) >= time.Second) {
+		if !r.marked.IsZero() && r.goingOn > r.brokenSince {
+			r.end()
+		} else {
+			r.marked, r.goingOn, r.brokenSince = now, goingOn, 0
+		}
+	}
 	if len(r.failed) == 0 {
 		r.began = now
 		r.number++
+		wasAnswered = false
 	}
 	r.failed = append(r.failed, call)
+	if wasAnswered {
+		r.brokenSince++
+	}
 }
 
-func (r *modelRun) end() { r.failed = nil }
+// has reports whether the call was answered in the run.
+func (r *modelRun) has(call *modelCall) bool { return len(r.failed) > 0 && call.answeredIn == r.number }
+
+func (r *modelRun) end() { *r = modelRun{number: r.number} }
 
 // independent is how many of the run's calls began after the first of them had ended.
 func (r *modelRun) independent() (n int) {
@@ -146,13 +196,11 @@ func (m *model) runOpens(c breaker.Counts, now time.Time) bool {
 	if cfg.ConsecutiveFailures < 0 || run == 0 || run < cfg.ConsecutiveFailures {
 		return false
 	}
-	// Calls that were answered during the run, and go on, are successes so far.
-	answered := m.count(func(c *modelCall) bool {
-		return c.answeredIn == m.run.number && c.generation == m.generation && !c.bypasses
-	})
+	// Calls that were answered during the run, and go on, are successes so far: half as
+	// many as failures are enough.
 	lasted := now.Sub(m.run.began)
 	independent := cfg.IndependentFailures > 0 && m.run.independent() >= cfg.IndependentFailures && lasted >= 100*time.Millisecond
-	return answered < run && (lasted >= cfg.ConsecutiveSpan || independent) && !m.chance(c)
+	return 2*m.goingOn() < run && (lasted >= cfg.ConsecutiveSpan || independent) && !m.chance(c)
 }
 
 // chance reports whether chance explains the run.
@@ -163,7 +211,11 @@ func (m *model) chance(c breaker.Counts) bool {
 	if m.cfg.Chance < 0 || others < 10 {
 		return false
 	}
-	return math.Pow(float64(c.Failures-inWindow)/float64(others), float64(run)) > m.cfg.Chance
+	rate, chance := float64(c.Failures-inWindow)/float64(others), 1.0
+	for i := range run {
+		chance *= rate * float64(i+1+m.goingOn()) / float64(i+1) // in any order with those that go on
+	}
+	return chance*math.Pow(1-rate, float64(m.goingOn())) > m.cfg.Chance
 }
 
 // sheds reports whether a share of the calls is to be rejected. Once it is, all that
@@ -257,6 +309,9 @@ func (m *model) update(cfg breaker.Config) {
 			}
 			m.ended = append(m.ended, modelEnd{middle, e.failed, e.slow})
 		}
+	}
+	if old.Window != cfg.Window || old.WindowCalls != cfg.WindowCalls {
+		m.cleared = now
 	}
 	m.cfg = cfg
 }

@@ -28,7 +28,8 @@ type model struct {
 	level      int    // how often the rules opened it in a row
 	lastErr    string // of the last failed call
 	opening    opening
-	streak     int // successful probes in a row
+	streak     int           // successful probes in a row
+	lease      time.Duration // that a probe has
 	slowStart  slowStart
 	shedding   shedding
 
@@ -36,10 +37,13 @@ type model struct {
 	rejectedBefore uint64    // until then
 	modeGiven      bool      // an operator gave a reason for the mode
 
-	calls  []*modelCall // let through and not ended
-	ended  []modelEnd   // since counts were cleared, in order
-	run    modelRun
-	totals breaker.Totals
+	calls    []*modelCall // let through and not ended
+	ended    []modelEnd   // since counts were cleared, in order
+	answered int          // of those that are answered, how many count: see sees
+	cleared  time.Time    // when counts were, or when the window became another
+	run      modelRun
+	totals   breaker.Totals
+	before   breaker.Totals // when the outage began
 
 	// What observers are told.
 	transitions []breaker.Transition
@@ -72,6 +76,7 @@ type slowStart struct {
 	limit         float64
 	timeout       time.Duration // after which a place is free again, or an eighth later
 	rejectedAt    time.Time     // the last call, or when it began
+	admitted      int           // calls
 	rejects       bool          // has rejected calls
 	mayGrow       bool          // a call was rejected since the limit grew
 	enough        int           // so many successes end it
@@ -96,13 +101,18 @@ type modelCall struct {
 	watched    bool      // becomes overdue
 	probe      bool
 	lease      time.Time // of a probe
+	proven     bool      // has succeeded as a probe, and goes on
 	place      bool      // has one in the slow start
+	placed     bool      // had one
 	bypasses   bool      // was rejected, and let through under Observe
 	unjudged   bool      // was let through when Disabled
 }
 
 // waits reports whether the call is in flight.
 func (c *modelCall) waits() bool { return c.answered.IsZero() && !c.sending }
+
+// goesOn reports whether the call is answered and one of those that rules see.
+func (c *modelCall) goesOn() bool { return !c.answered.IsZero() && !c.bypasses }
 
 // began is when the call's time began.
 func (c *modelCall) began() time.Time {
@@ -117,11 +127,16 @@ type modelEnd struct {
 	failed, slow bool
 }
 
-// modelRun is the failures since the last success.
+// modelRun is the failures since the last success. Calls that are answered meanwhile, and
+// go on, may be successes: if some go on for a second, the next failure begins a new run.
 type modelRun struct {
 	number int // of runs so far
 	failed []*modelCall
 	began  time.Time // when the first of them ended
+
+	marked      time.Time // when calls that go on were counted last
+	goingOn     int       // so many did
+	brokenSince int       // so many have ended since, of all that were answered in the run
 }
 
 func newModel(cfg breaker.Config) *model {
@@ -158,19 +173,22 @@ func (m *model) allow() *modelCall {
 func (m *model) admits(call *modelCall, now time.Time) bool {
 	if m.phase == open && !now.Before(m.opening.until) {
 		m.move(probed, now, breaker.ByProbe, true)
+		m.lease = m.cfg.ProbeTimeout
 	}
 	switch m.phase {
 	case open:
 		return false
 	case probed:
-		out := m.count(func(c *modelCall) bool { return c.probe && c.generation == m.generation })
-		call.probe = out < m.cfg.Probes
-		call.lease = now.Add(m.cfg.ProbeTimeout)
+		call.probe = m.count(m.isOut) < m.cfg.Probes
+		call.lease = now.Add(m.lease)
 		return call.probe
 	case slowlyStarted:
 		s := &m.slowStart
 		m.expirePlaces(now)
 		call.place = float64(m.places()) < s.limit
+		if call.placed = call.place; call.placed {
+			s.admitted++
+		}
 		if !call.place {
 			s.rejects, s.mayGrow, s.good, s.rejectedAt = true, true, 0, now
 		}
@@ -198,6 +216,7 @@ func (m *model) end(call *modelCall, o breaker.Outcome, err string, trip time.Du
 	m.answer(call)
 	slow, late := m.slow(call), call.generation != m.generation
 	m.told = breaker.Call{Key: "peer", Outcome: o, Duration: call.answered.Sub(call.began()), Slow: slow, Probe: call.probe, Late: late}
+	m.told.Began = call.start
 	m.toldErr = err
 	if late {
 		m.totals.Late++
@@ -219,15 +238,21 @@ func (m *model) end(call *modelCall, o breaker.Outcome, err string, trip time.Du
 	case breaker.Ignored:
 		m.totals.Ignored++
 	}
-	if !judged || o == breaker.Ignored {
+	if !judged {
+		return
+	}
+	if o == breaker.Ignored {
+		if m.run.has(call) {
+			m.run.brokenSince++
+		}
 		return
 	}
 	switch m.phase {
 	case probed:
 		if failed || slow {
 			m.open(now, breaker.ByProbe)
-		} else if m.streak++; m.streak >= m.cfg.ProbeSuccesses {
-			m.start(now)
+		} else if !call.proven {
+			m.probeSucceeded(now)
 		}
 	case slowlyStarted:
 		m.ended = append(m.ended, modelEnd{now, failed, slow})
@@ -235,41 +260,44 @@ func (m *model) end(call *modelCall, o breaker.Outcome, err string, trip time.Du
 	default:
 		m.ended = append(m.ended, modelEnd{now, failed, slow})
 		if failed {
-			m.run.add(call, now)
+			m.run.add(call, now, m.goingOn())
 		} else {
 			m.run.end()
 		}
-		m.judge(failed, slow, trip <= 0, now)
+		m.judge(failed || slow, trip > 0, now)
 	}
 	if trip > 0 && (m.phase != open || now.Add(trip).After(m.opening.until)) {
 		m.openUntil(now, now.Add(trip), breaker.ByPeer)
 	}
 }
 
-// judge applies the rules after a call that was judged has ended. Each of its branches
-// is one of the rules.
-func (m *model) judge(failed, slow, askTrip bool, now time.Time) {
-	bad := failed || slow
+// judge applies the rules after a call that was judged has ended, bad or not. If it was a
+// Permit.Trip, which opens the circuit anyway, rules can only make that longer.
+func (m *model) judge(bad, trips bool, now time.Time) {
+	c := m.counts()
+	sheds, share := (m.phase == shed || bad) && m.sheds(), m.shareOf(c)
 	switch {
 	case bad && m.rulesOpen(now):
 		m.open(now, breaker.ByRules)
-	case m.phase == shed && m.calm():
+	case m.phase == shed && m.calm() && !trips:
 		m.settleDown(now, breaker.ByRules)
-	case (m.phase == shed || bad) && m.sheds():
-		c := m.counts()
-		share := m.shareOf(c)
-		if share < m.cfg.ProbeShare || c.Failures == c.Calls+c.Answered {
-			m.open(now, breaker.ByRules)
-			break
-		}
+	case sheds && (share < m.cfg.ProbeShare || c.Failures == c.Calls+c.Answered):
+		m.open(now, breaker.ByRules)
+	case sheds && !trips:
 		if m.phase == closed {
 			m.shedding = shedding{share: share, credit: 1}
 			m.move(shed, now, breaker.ByRules, false)
 		}
 		m.shedding.share = share
 	}
-	if bad && askTrip && m.phase != open && m.cfg.Trip != nil && m.cfg.Trip(m.counts()) {
+	if bad && !trips && m.phase != open && m.cfg.Trip != nil && m.cfg.Trip(m.counts()) {
 		m.open(now, breaker.ByRules)
+	}
+}
+
+func (m *model) probeSucceeded(at time.Time) {
+	if m.streak++; m.streak >= m.cfg.ProbeSuccesses {
+		m.start(at)
 	}
 }
 
@@ -337,21 +365,45 @@ func (m *model) expirePlaces(now time.Time) {
 	}
 }
 
-// expireProbes reopens the circuit at the moment at which the first of its probes ran
-// out of time.
+// expireProbes ends probes whose time is over, as of that moment: one that is answered is
+// good, however long it goes on, and any other reopens the circuit.
 func (m *model) expireProbes() {
-	if m.phase != probed {
-		return
-	}
-	var first time.Time
-	for _, c := range m.calls {
-		if c.probe && c.generation == m.generation && (first.IsZero() || c.lease.Before(first)) {
-			first = c.lease
+	for m.phase == probed {
+		var first *modelCall
+		for _, c := range m.calls {
+			if m.isOut(c) && (first == nil || c.lease.Before(first.lease)) {
+				first = c
+			}
+		}
+		switch {
+		case first == nil || time.Now().Before(first.lease):
+			return
+		case first.answered.IsZero():
+			m.open(first.lease, breaker.ByProbe)
+		default:
+			first.proven = true
+			m.probeSucceeded(first.lease)
 		}
 	}
-	if !first.IsZero() && !time.Now().Before(first) {
-		m.open(first, breaker.ByProbe)
+}
+
+// isOut reports whether the call is a probe about which nothing is known.
+func (m *model) isOut(c *modelCall) bool {
+	return c.probe && !c.proven && c.generation == m.generation
+}
+
+// answers is Permit.Answered.
+func (m *model) answers(call *modelCall) {
+	if !call.answered.IsZero() {
+		return
 	}
+	if call.probe || call.placed {
+		m.expireProbes()
+	}
+	if len(m.run.failed) > 0 && call.generation == m.generation && !call.bypasses {
+		call.answeredIn = m.run.number
+	}
+	m.answer(call)
 }
 
 // answer stops a call's clock: it is no longer in flight.
@@ -362,9 +414,6 @@ func (m *model) answer(call *modelCall) {
 	m.send(call)
 	call.answered = time.Now()
 	call.place = false
-	if len(m.run.failed) > 0 {
-		call.answeredIn = m.run.number
-	}
 }
 
 // sends is Permit.Sending.
@@ -425,7 +474,7 @@ func (m *model) setMode(mode breaker.Mode) {
 	m.expireProbes()
 	from, counts := m.effective(), m.counts()
 	if mode != m.mode && (mode >= breaker.ForceOpen || m.mode >= breaker.ForceOpen) {
-		m.generation++
+		m.beginGeneration()
 		m.run.end()
 	}
 	m.mode, m.modeGiven = mode, true
@@ -443,7 +492,7 @@ func (m *model) openUntil(at, until time.Time, origin breaker.Origin) {
 	m.opening.until, m.opening.lastErr = until, m.lastErr
 	if m.phase == open {
 		m.origin = origin
-		if n := len(m.transitions); n > 0 && m.transitions[n-1].At.Equal(at) { // it has just opened, and nobody knows
+		if n := len(m.transitions); n > 0 && origin == breaker.ByPeer { // the same call has opened it
 			m.transitions[n-1].Until, m.transitions[n-1].Origin = m.until(), origin
 		}
 		return
@@ -468,16 +517,23 @@ func (m *model) settleDown(at time.Time, origin breaker.Origin) {
 func (m *model) move(to phase, at time.Time, origin breaker.Origin, anew bool) {
 	from, counts := m.effective(), m.countsAt(at)
 	if m.phase == closed && to != closed {
-		m.outage, m.fleet = at, origin == breaker.ByFleet
+		m.outage, m.fleet, m.before = at, origin == breaker.ByFleet, m.totals
 	}
 	m.phase, m.origin, m.streak = to, origin, 0
 	if anew {
-		m.generation++
+		m.beginGeneration()
 	}
 	m.met(from, at, origin, counts)
 	if to == closed {
 		m.outage, m.fleet = time.Time{}, false
 	}
+}
+
+// beginGeneration makes all calls in flight late.
+func (m *model) beginGeneration() {
+	m.generation++
+	m.run.number++
+	m.run.marked = time.Time{}
 }
 
 // met keeps account of the state that callers meet.
@@ -492,12 +548,23 @@ func (m *model) met(from breaker.State, at time.Time, origin breaker.Origin, cou
 	if to == breaker.Open {
 		m.totals.Opened++
 	}
+	opened, rejected := m.inOutage()
 	m.transitions = append(m.transitions, breaker.Transition{
-		Key: "peer", From: from, To: to, At: at, Until: m.until(), Origin: origin, Counts: counts, LastFailure: m.lastErr,
-		Rejected: m.totals.Rejected - m.rejectedBefore, Share: m.share(), Generation: m.generation,
-		OutageSince: m.outage, Fleet: m.fleet,
+		Key: "peer", From: from, To: to, Mode: m.mode, Since: m.since, At: at, Until: m.until(), Origin: origin,
+		Counts: counts, LastFailure: m.lastErr, Share: m.share(), Generation: m.generation,
+		Rejected: m.totals.Rejected - m.rejectedBefore, OutageSince: m.outage, OutageOpened: opened, OutageRejected: rejected,
+		Fleet: m.fleet,
 	})
 	m.since, m.rejectedBefore = at, m.totals.Rejected
+}
+
+// inOutage is how often the circuit has opened since it left Closed, and how many calls
+// it has rejected.
+func (m *model) inOutage() (opened, rejected uint64) {
+	if m.outage.IsZero() {
+		return 0, 0
+	}
+	return m.totals.Opened - m.before.Opened, m.totals.Rejected - m.before.Rejected
 }
 
 func (m *model) effective() breaker.State {
@@ -526,7 +593,7 @@ func (m *model) share() float64 {
 		return 1
 	case m.mode == breaker.ForceOpen, m.phase == open, m.phase == probed:
 		return 0
-	case m.phase == shed && m.counts().Calls >= m.cfg.MinCalls:
+	case m.phase == shed && m.enough(m.counts()):
 		return m.shedding.share
 	}
 	return 1
