@@ -100,10 +100,11 @@ func (s *starting) settle(b *Breaker, p Permit, c Call, v verdict, now int64) {
 		s.row = 0
 		s.failed++
 		switch {
+		case s.failed >= enoughFailed:
+			why := fmt.Sprintf("%s in a row failed in the slow start, after: %s", plural(s.failed, "call"), b.history.cause())
+			b.openAsked(now, ByProbe, why, v)
 		case v.trip > 0:
 			b.openAtLeast(now, v.trip, ByPeer, v.reason)
-		case s.failed >= enoughFailed:
-			b.reopen(now, fmt.Sprintf("%s in a row failed in the slow start", plural(s.failed, "call")))
 		}
 		return
 	}

@@ -226,6 +226,21 @@ func TestPermitTripInASlowStart(t *testing.T) {
 	})
 }
 
+// Nor does it shorten the wait after five failures in a row, of which it may be the last.
+func TestPermitTripAsTheLastFailureOfASlowStart(t *testing.T) {
+	for wish, want := range map[time.Duration]breaker.Origin{1: breaker.ByProbe, time.Minute: breaker.ByPeer} {
+		inBubble(t, with(startRule, func(c *breaker.Config) { c.ProbeShare = -1 }), func(r rig) {
+			r.recover(200)
+			r.fail(4)
+			r.admit().Trip(wish, "please")
+			r.wantOpenFor(max(wish, time.Second))
+			if s := r.b.Snapshot(); s.Origin != want {
+				r.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
 // An answered call needs no place, and a call that is given up or ends late gives it back.
 func TestPlacesAreGivenBack(t *testing.T) {
 	inBubble(t, startRule, func(r rig) {
