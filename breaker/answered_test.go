@@ -240,4 +240,16 @@ func TestProbeThatIsAnsweredAndGoesOn(t *testing.T) {
 		probe.Done(breaker.Failure)
 		r.wantOpenFor(20 * time.Second)
 	})
+	inBubble(t, with(runRule, func(c *breaker.Config) { c.ProbeSuccesses = 2 }), func(r rig) { // it counts once
+		r.fail(3)
+		time.Sleep(10 * time.Second)
+		probe := r.admit()
+		probe.Answered()
+		time.Sleep(10 * time.Second)
+		r.ignore(1)
+		probe.Done(breaker.Success)
+		r.want(breaker.HalfOpen)
+		r.succeed(1)
+		r.want(breaker.Closed)
+	})
 }

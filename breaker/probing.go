@@ -60,19 +60,21 @@ func (p *probing) admit(b *Breaker, now int64) (uint64, *OpenError) {
 	return permitProbe | uint64(p.number)<<permitNumberShift, nil
 }
 
-// end takes back the lease of a probe.
-func (p *probing) end(number uint16) {
+// end takes back the lease of a probe, if it has one still.
+func (p *probing) end(number uint16) (had bool) {
+	before := len(p.out)
 	p.out = slices.DeleteFunc(p.out, func(l leasedProbe) bool { return l.number == number })
+	return len(p.out) < before
 }
 
 func (p *probing) settle(b *Breaker, permit Permit, c Call, v verdict, now int64) {
-	p.end(permit.number())
+	leased := p.end(permit.number())
 	switch {
 	case c.Outcome == Failure:
 		b.openAsked(now, ByProbe, "a probe failed, after: "+b.history.cause(), v)
 	case c.Slow:
 		b.reopen(now, fmt.Sprintf("a probe took %s, which is slow", roundDuration(c.Duration)))
-	default:
+	case leased: // else its answer has succeeded before
 		p.succeed(b, now)
 	}
 }
