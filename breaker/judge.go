@@ -54,7 +54,7 @@ func (b *Breaker) note(p Permit, c Call, now int64) {
 		r.marked.ended++
 	}
 	if r.length > 1 && (answeredInRun && p.tag&permitIndependent != 0 ||
-		p.tag&(permitTimed|permitAnswered) == permitTimed && p.start >= r.began) {
+		p.tag&permitAnswered == 0 && p.began() >= r.began) {
 		r.independent++
 	}
 }

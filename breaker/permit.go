@@ -23,7 +23,7 @@ type Permit struct { // four words, which the compiler keeps in registers
 // more is what few permits need.
 type more struct {
 	ctx     context.Context // for Hooks.Done
-	began   int64           // for Hooks.Done
+	began   int64           // when the call began, if timed, whenever it was sent
 	sending *Sending
 }
 
@@ -111,7 +111,7 @@ func (p *Permit) Answered() {
 		return
 	}
 	p.sent()
-	began := p.start
+	began := p.began()
 	if p.tag&permitTimed != 0 {
 		took := b.shared.now() - p.start
 		if p.tag&(permitPlace|permitProbe) != 0 {
@@ -178,6 +178,14 @@ func (p *Permit) Elapsed() time.Duration {
 // Probe reports whether the call was let through to test a half-open circuit.
 func (p *Permit) Probe() bool { return p.tag&permitProbe != 0 }
 
+// began is when a call that is not answered began, if it was timed then: before it was sent.
+func (p Permit) began() int64 {
+	if p.more != nil {
+		return p.more.began
+	}
+	return p.start
+}
+
 func (p Permit) took(now int64) int64 {
 	switch {
 	case p.tag&permitTimed == 0:
@@ -210,7 +218,7 @@ func (p *Permit) Sending() *Sending {
 		return s
 	}
 	if p.more == nil {
-		p.more = new(more)
+		p.more = &more{began: p.start}
 	}
 	p.more.sending = s
 	p.tag |= permitSlow

@@ -272,3 +272,33 @@ func TestSentWhileTheCallEnds(t *testing.T) {
 		t.Errorf("%d in flight, want 10", got)
 	}
 }
+
+// One lost connection ends many uploads in a while. They are one event, as other calls are
+// that had begun before the first of them failed.
+func TestUploadsOnALostConnectionAreOneEvent(t *testing.T) {
+	for name, during := range map[string]func(*breaker.Permit, *breaker.Sending){
+		"sending":  func(*breaker.Permit, *breaker.Sending) {},
+		"sent":     func(_ *breaker.Permit, s *breaker.Sending) { s.Sent() },
+		"answered": func(p *breaker.Permit, _ *breaker.Sending) { p.Answered() },
+	} {
+		inBubble(t, breaker.Config{}, func(r rig) {
+			r.drive(20, 5*time.Second, healthy)
+			var uploads []*breaker.Permit
+			var sendings []*breaker.Sending
+			for range 60 {
+				p := r.admit()
+				uploads, sendings = append(uploads, p), append(sendings, p.Sending())
+			}
+			for i, p := range uploads {
+				time.Sleep(5 * time.Millisecond)
+				if i > 0 {
+					during(p, sendings[i])
+				}
+				p.Done(breaker.Failure)
+				if s := r.b.Snapshot(); s.State == breaker.Open {
+					r.Fatalf("%s: %+v", name, s)
+				}
+			}
+		})
+	}
+}
