@@ -236,6 +236,9 @@ func (s *Sending) wait(n int64) {
 		b.history.bypass.inFlight += int(n)
 		return
 	}
+	if now := b.shared.now(); n > 0 && b.lookDue(now) && b.mode <= Observe {
+		b.look(now) // which takes calls for admitted before it
+	}
 	b.admitted.Add(uint64(n))
 	if generationOf(b.generation()^s.tag) != 0 {
 		b.remember().lateEnds -= uint64(n)

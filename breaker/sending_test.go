@@ -302,3 +302,17 @@ func TestUploadsOnALostConnectionAreOneEvent(t *testing.T) {
 		})
 	}
 }
+
+// A call that was sent just now is not overdue, however long ago the last one came.
+func TestCallThatWasSentJustNowIsNotOverdue(t *testing.T) {
+	inBubble(t, sendRule, func(r rig) {
+		r.succeed(1)
+		s := r.admit().Sending()
+		r.admit()
+		time.Sleep(1500 * time.Millisecond)
+		s.Sent()
+		if got := r.b.Snapshot().Counts.Overdue; got > 1 {
+			r.Errorf("%d overdue, and there is one call that waits for so long", got)
+		}
+	})
+}
