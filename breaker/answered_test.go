@@ -176,6 +176,32 @@ func TestAnsweredCallInterruptsARun(t *testing.T) {
 	})
 }
 
+// One whose caller has given it up says nothing: neither of its end nor of its going on.
+func TestAnsweredCallThatIsGivenUpInterruptsNoRun(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		r.fail(1)
+		streams := []*breaker.Permit{r.admit(), r.admit(), r.admit()}
+		for _, p := range streams {
+			p.Answered()
+		}
+		doneAll(streams, breaker.Ignored)
+		r.fail(2)
+		r.want(breaker.Open)
+	})
+	inBubble(t, with(runRule, func(c *breaker.Config) { c.ConsecutiveFailures = 5 }), func(r rig) { // nor after a second
+		r.fail(1)
+		p := r.admit()
+		p.Answered()
+		r.fail(1)
+		p.Done(breaker.Ignored)
+		time.Sleep(time.Second)
+		r.fail(2)
+		if got := r.b.Snapshot().Counts.ConsecutiveFailures; got != 4 {
+			r.Errorf("a run of %d, want 4", got)
+		}
+	})
+}
+
 // Endless streams beside failures by chance are as little an outage as calls that
 // succeed beside them.
 func TestStreamsBesideFailuresByChanceDoNotOpen(t *testing.T) {

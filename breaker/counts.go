@@ -67,6 +67,16 @@ func (r *run) outlived(now int64) bool {
 	return false
 }
 
+// left takes note that a call has ended, and reports whether it was answered in the run.
+func (r *run) left(p Permit) bool {
+	if r.length == 0 || p.tag&permitAnsweredInRun == 0 || p.number() != r.number {
+		return false
+	}
+	r.answered--
+	r.marked.ended++
+	return true
+}
+
 // past returns the history, to look at only.
 func (b *Breaker) past() *history {
 	if b.history == nil {

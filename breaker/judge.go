@@ -48,11 +48,7 @@ func (b *Breaker) note(p Permit, c Call, now int64) {
 		r.number++
 	}
 	r.length++
-	answeredInRun := p.tag&permitAnsweredInRun != 0 && p.number() == r.number
-	if answeredInRun {
-		r.answered--
-		r.marked.ended++
-	}
+	answeredInRun := r.left(p)
 	if r.length > 1 && (answeredInRun && p.tag&permitIndependent != 0 ||
 		p.tag&permitAnswered == 0 && p.began() >= r.began) {
 		r.independent++

@@ -361,6 +361,7 @@ func (b *Breaker) settle(p *Permit, v verdict, now int64) (c Call, askTrip bool)
 	phase := b.past().phase
 	switch {
 	case v.outcome == Ignored:
+		b.history.run.left(*p)
 		if probing, ok := phase.(*probing); ok {
 			probing.end(p.number())
 		}
