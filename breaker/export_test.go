@@ -1,4 +1,7 @@
 package breaker
 
-// AlwaysStriped is for the tests outside of the package.
-const AlwaysStriped = alwaysStriped
+// For the tests outside of the package.
+const (
+	AlwaysStriped = alwaysStriped
+	RaceDetector  = raceDetector
+)

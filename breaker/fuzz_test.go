@@ -29,12 +29,15 @@ func FuzzBreaker(f *testing.F) {
 // that every run of the tests covers some thousand of them.
 func TestBreakerAgreesWithModel(t *testing.T) {
 	runs := uint64(1000)
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		runs = 100
+	case breaker.RaceDetector:
+		runs = 200
 	}
 	synctest.Test(t, func(t *testing.T) {
 		for seed := range runs {
-			compareWithModel(t, randomOperations(1000+seed, 300))
+			compareWithModel(t, randomOperations(1000+seed, 1000))
 		}
 	})
 }
@@ -62,10 +65,15 @@ func (p *program) byte() byte {
 
 func choose[T any](p *program, from ...T) T { return from[int(p.byte())%len(from)] }
 
-// rules reads a Config in which times are exact and one call can matter. With SlowCall,
-// slow and overdue calls move nothing except probes: how many are overdue is known only
-// roughly.
-func (p *program) rules(slow bool) breaker.Config {
+// A kind of programs has something that the breaker knows only roughly, so that nothing
+// may hang on that.
+type kind struct {
+	slow    bool // calls may be overdue: they move nothing
+	streams bool // calls may go on after their answer: probes come by time alone
+}
+
+// rules reads a Config in which times are exact and one call can matter.
+func (p *program) rules(k kind) breaker.Config {
 	const s = time.Second
 	cfg := breaker.Config{
 		Window:              choose(p, 0, 2*s, 5*s, time.Minute),
@@ -88,10 +96,12 @@ func (p *program) rules(slow bool) breaker.Config {
 		ProbeTimeout:        choose(p, 0, 2*s, time.Minute),
 		SlowStart:           choose(p, 0, 1, 3, -1),
 	}
-	if slow {
+	if k.streams {
+		cfg.ProbeShare = -1
+	}
+	if k.slow {
 		cfg.SlowCall = choose(p, 0, 1500*time.Millisecond, 3500*time.Millisecond)
-		cfg.SlowRate = -1
-		cfg.ConsecutiveFailures = -1
+		cfg.SlowRate, cfg.FailureRate, cfg.ConsecutiveFailures = -1, 0, -1
 	}
 	switch p.byte() % 8 {
 	case 0, 1: // the run alone
@@ -142,6 +152,7 @@ type comparison struct {
 	t       *testing.T
 	b       *breaker.Breaker
 	m       *model
+	kind    kind
 	history []string
 
 	out, ended []*played
@@ -155,8 +166,7 @@ type comparison struct {
 
 func compareWithModel(t *testing.T, input []byte) {
 	p := program(input)
-	slow := p.byte()%3 == 0
-	c := &comparison{t: t}
+	c := &comparison{t: t, kind: kind{slow: p.byte()%3 == 0, streams: p.byte()%2 == 0}}
 	var hooks []breaker.Hooks
 	switch p.byte() % 4 {
 	case 0:
@@ -175,11 +185,11 @@ func compareWithModel(t *testing.T, input []byte) {
 		}
 		hooks = []breaker.Hooks{h}
 	}
-	cfg := p.rules(slow)
+	cfg := p.rules(c.kind)
 	c.b, c.m = breaker.New("peer", cfg, hooks...), newModel(cfg)
 	c.did("New: %v", cfg)
 	for len(p) > 0 {
-		c.step(&p, slow)
+		c.step(&p)
 		c.check(c.m.differs(c.b))
 		for _, want := range c.m.transitions {
 			if c.watched && len(c.transitions) == 0 {
@@ -207,7 +217,7 @@ func (c *comparison) check(diff string) {
 }
 
 // step does one operation.
-func (c *comparison) step(p *program, slow bool) {
+func (c *comparison) step(p *program) {
 	m, b := c.m, c.b
 	switch op := p.byte() % 44; {
 	case op < 10:
@@ -237,14 +247,14 @@ func (c *comparison) step(p *program, slow bool) {
 			again.Sending().Sent()
 			c.did("Done, Answered and Sending on a call that had ended")
 		}
-	case op < 23: // for calls that are answered see answered_test.go
-		if call := c.take(p); call != nil {
-			o := choose(p, breaker.Success, breaker.Failure, breaker.Ignored)
-			c.did("%v of the call of %v", o, m.clock(call.call.start))
-			c.part()
-			call.permit.Done(o)
-			m.end(call.call, o, "", 0)
-			c.told(call)
+	case op < 23:
+		first := int(p.byte()) % 6
+		if !c.kind.streams {
+			break
+		}
+		for _, call := range c.out[min(first, len(c.out)):min(first+choose(p, 1, 1, 5), len(c.out))] {
+			c.did("Answered of the call of %v", m.clock(call.call.start))
+			c.answer(call)
 		}
 	case op < 24:
 		if call := c.look(p); call != nil && call.sending != nil {
@@ -265,10 +275,11 @@ func (c *comparison) step(p *program, slow bool) {
 		m.trip(d)
 	case op < 35:
 		if call := c.take(p); call != nil {
-			d := choose(p, 0, 1, time.Second, 20*time.Second)
+			d := choose(p, 0, 1, 1234*time.Millisecond, 20*time.Second+1) // as long as no rule says
 			c.did("Permit.Trip %v of the call of %v", d, m.clock(call.call.start))
 			c.part()
 			call.permit.Trip(d, "because")
+			c.check(m.sees(b, call.call))
 			m.end(call.call, breaker.Failure, "because", d)
 			c.told(call)
 		}
@@ -298,7 +309,7 @@ func (c *comparison) step(p *program, slow bool) {
 			c.check(fmt.Sprintf("Retry = %v, want %v", got, want))
 		}
 	case op < 41:
-		n, answered := choose(p, 2, 5, 15), false
+		n, answered := choose(p, 2, 5, 15), c.kind.streams && p.byte()%2 == 0
 		c.did("Allow %d times, answered: %v", n, answered)
 		for range n {
 			call := c.allow()
@@ -306,8 +317,7 @@ func (c *comparison) step(p *program, slow bool) {
 				continue
 			}
 			if answered {
-				call.permit.Answered()
-				m.answer(call.call)
+				c.answer(call)
 			}
 			c.out = append(c.out, call)
 		}
@@ -319,14 +329,12 @@ func (c *comparison) step(p *program, slow bool) {
 			c.end(c.take(p), outcome, "")
 		}
 	default:
-		next := p.rules(slow)
+		next := p.rules(c.kind)
 		if next.SlowCall > 0 && len(c.out) > 0 {
 			next.SlowCall = m.cfg.SlowCall // which of the two holds for calls in flight is left open
 		}
-		if m.phase != closed {
-			break // what rules hold for probes, places and deadlines that are there is left open
-		}
-		if next.Validate() == nil {
+		// A rule that holds at once opens when a call fails, or when somebody looks for slow ones.
+		if holds := next.Failures > 0 && m.counts().Failures >= next.Failures; next.Validate() == nil && !(c.kind.slow && holds) {
 			c.did("Update: %v", next)
 			if err := b.Update(next); err != nil {
 				c.check(err.Error())
@@ -397,8 +405,15 @@ func (c *comparison) end(call *played, o breaker.Outcome, text string) {
 		text = ""
 		call.permit.Done(o)
 	}
+	c.check(c.m.sees(c.b, call.call))
 	c.m.end(call.call, o, text, 0)
 	c.told(call)
+}
+
+// answer says that a call is answered.
+func (c *comparison) answer(call *played) {
+	call.permit.Answered()
+	c.m.answers(call.call)
 }
 
 // part lets a moment pass after calls have begun, so that none of them seems to have

@@ -75,6 +75,7 @@ type opening struct {
 type slowStart struct {
 	limit         float64
 	timeout       time.Duration // after which a place is free again, or an eighth later
+	enough        int           // successes with no call rejected between them end it
 	rejectedAt    time.Time     // the last call, or when it began
 	admitted      int           // calls
 	rejects       bool          // has rejected calls
@@ -313,6 +314,7 @@ func (m *model) start(now time.Time) {
 		limit:      min(float64(m.cfg.SlowStart), max(2, demand/10)),
 		enough:     int(min(2*demand, 50)),
 		timeout:    m.cfg.ProbeTimeout,
+		enough:     50,
 		rejectedAt: now,
 	}
 	m.clearCounts()
