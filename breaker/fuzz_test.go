@@ -25,14 +25,14 @@ func FuzzBreaker(f *testing.F) {
 }
 
 // TestBreakerAgreesWithModel is FuzzBreaker on inputs drawn from fixed seeds, so
-// that every run of the tests covers some thousand of them.
+// that every run of the tests covers some hundred of them.
 func TestBreakerAgreesWithModel(t *testing.T) {
-	runs := uint64(1000)
+	runs := uint64(600)
 	switch {
 	case testing.Short():
 		runs = 100
 	case breaker.RaceDetector:
-		runs = 200
+		runs = 150
 	}
 	synctest.Test(t, func(t *testing.T) {
 		for seed := range runs {

@@ -106,6 +106,10 @@ func (m *model) sees(b *breaker.Breaker, ended *modelCall) string {
 			least++
 		}
 	}
+	if most == 0 {
+		m.answered = 0
+		return ""
+	}
 	got := b.Snapshot().Counts.Answered
 	if got < least || got > most {
 		return fmt.Sprintf("%d calls that go on count, want %d to %d", got, least, most)
