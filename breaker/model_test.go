@@ -81,7 +81,6 @@ type slowStart struct {
 	admitted      int           // calls
 	rejects       bool          // has rejected calls
 	mayGrow       bool          // a call was rejected since the limit grew
-	enough        int           // so many successes end it
 	gentle        bool          // a call has failed and fewer than 50 have succeeded since
 	good          int           // successes since a call was rejected
 	row, failures int           // successes since the last failure, and the other way round
@@ -315,7 +314,6 @@ func (m *model) start(now time.Time) {
 		limit:      min(float64(m.cfg.SlowStart), max(2, demand/10)),
 		enough:     int(min(2*demand, 50)),
 		timeout:    m.cfg.ProbeTimeout,
-		enough:     50,
 		rejectedAt: now,
 	}
 	m.clearCounts()

@@ -173,7 +173,6 @@ func TestSlowStartOfAQuietClientIsShort(t *testing.T) {
 	}
 }
 
-
 // A failure halves the number of calls in flight, except a lone one after many successes;
 // five in a row open the circuit again.
 func TestFailuresInASlowStart(t *testing.T) {
