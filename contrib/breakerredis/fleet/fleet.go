@@ -120,9 +120,11 @@ func spread(d time.Duration) time.Duration {
 
 // run is the node's goroutine: it does all the talking but for SetMode.
 func (f *Fleet) run(ctx context.Context) {
-	timer := time.NewTimer(0)
+	flushed := time.Now()
+	// Not from a timer of no time at all: where several goroutines of a synctest
+	// bubble receive from such at once, the race detector crashes (go.dev/issue/78156).
+	timer := time.NewTimer(max(turnEvery, f.turn(ctx)))
 	defer timer.Stop()
-	var flushed time.Time
 	for {
 		select {
 		case <-ctx.Done():
