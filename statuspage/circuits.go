@@ -2,6 +2,7 @@ package statuspage
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -15,12 +16,13 @@ import (
 
 // document is the answer to GET circuits. Its names are stable.
 type document struct {
-	At       time.Time     `json:"at"` // the server's clock, to count down by
-	Set      breaker.Stats `json:"set"`
-	Sums     sums          `json:"sums"`          // of all circuits, whatever was asked for
-	All      *controlEvent `json:"all,omitempty"` // the mode that all circuits were set to, if it is not Enforce
-	Matching int           `json:"matching"`      // circuits that were asked for, those past the limit included
-	Circuits []entry       `json:"circuits"`
+	At       time.Time       `json:"at"` // the server's clock, to count down by
+	Set      breaker.Stats   `json:"set"`
+	Sums     sums            `json:"sums"`            // of all circuits, whatever was asked for
+	All      *controlEvent   `json:"all,omitempty"`   // the mode that all circuits were set to, if it is not Enforce
+	Fleet    json.RawMessage `json:"fleet,omitempty"` // of Options.Fleet
+	Matching int             `json:"matching"`        // circuits that were asked for, those past the limit included
+	Circuits []entry         `json:"circuits"`
 }
 
 // sums are over all circuits.
@@ -53,7 +55,7 @@ func (h *handler) circuits(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	doc := document{
-		At: time.Now(), Set: h.set.Stats(), Sums: sums{States: newStates()}, All: h.all.Load(), Circuits: []entry{},
+		At: time.Now(), Set: h.set.Stats(), Sums: sums{States: newStates()}, All: h.all.Load(), Fleet: h.fleet(), Circuits: []entry{},
 	}
 	var list []*breaker.Snapshot
 	for _, b := range h.set.All() {

@@ -17,7 +17,7 @@ const (
 	maxForm     = 8 << 10 // bytes
 )
 
-// control answers POST mode, POST circuits/{key}/mode and POST
+// control answers POST mode, POST fleet/mode, POST circuits/{key}/mode and POST
 // circuits/{key}/reset; rel is the escaped path below the page. Its last segment
 // is what to do: where a proxy has unescaped the slashes of the key, the key may
 // end like that, too.
@@ -28,13 +28,16 @@ func (h *handler) control(w http.ResponseWriter, r *http.Request, rel string) {
 	if !isMode {
 		key, isReset = strings.CutSuffix(key, "/reset")
 	}
-	ofAll := rel == "mode"
+	ofAll, ofFleet := rel == "mode", rel == "fleet/mode"
 	switch {
-	case !ofAll && !(ofCircuit && (isMode || isReset)):
+	case !ofAll && !ofFleet && !(ofCircuit && (isMode || isReset)):
 		methodNotAllowed(w, "GET, HEAD")
 		return
 	case h.opts.Control == nil:
 		fail(w, http.StatusNotFound, "controls are off: statuspage.Options.Control is not set")
+		return
+	case ofFleet && h.opts.Fleet == nil:
+		fail(w, http.StatusNotFound, "there is no fleet: statuspage.Options.Fleet is not set")
 		return
 	}
 	if err := h.sameOrigin.Check(r); err != nil {
@@ -55,13 +58,17 @@ func (h *handler) control(w http.ResponseWriter, r *http.Request, rel string) {
 		fail(w, http.StatusBadRequest, "%v", err)
 		return
 	}
-	if name := h.operator(r); name != "" {
-		reason += ", by " + name
-	}
 	var mode breaker.Mode
 	if name := r.PostForm.Get("mode"); !isReset && mode.UnmarshalText([]byte(name)) != nil {
 		fail(w, http.StatusBadRequest, `mode = %q; want "enforce", "observe", "force-open" or "disabled"`, name)
 		return
+	}
+	if ofFleet {
+		h.fleetMode(w, r, mode, reason)
+		return
+	}
+	if name := h.operator(r); name != "" {
+		reason += ", by " + name
 	}
 	if ofAll {
 		h.set.SetMode(mode, reason)

@@ -47,12 +47,14 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 	data := struct {
 		Title    string
 		Control  bool
+		Fleet    bool
 		Operator string
 		Style    template.CSS
 		Script   template.JS
 	}{
 		Title:   h.opts.Title,
 		Control: h.opts.Control != nil && h.opts.Control(r),
+		Fleet:   h.opts.Fleet != nil,
 		Style:   template.CSS(pageCSS),
 		Script:  template.JS(pageScript),
 	}

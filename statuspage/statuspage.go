@@ -13,6 +13,7 @@
 //	POST circuits/{key}/mode   form fields mode and reason: enforce, observe, force-open or disabled
 //	POST circuits/{key}/reset  form field reason: close, and forget what led to the opening
 //	POST mode                  form fields mode and reason: the mode of all circuits, those to come included
+//	POST fleet/mode            form fields key, mode, reason and for: the mode in every process of the fleet
 //
 // A key is escaped as in [net/url.PathEscape]. The POST requests exist only with
 // Options.Control. Errors are JSON, {"error": "…"}.
@@ -39,6 +40,16 @@
 // its state, and when it is asked, and at no other time. It has room for 1,000
 // circuits, some 0.4 MB; a circuit that has neither failed nor changed its state
 // for five minutes makes way for another.
+//
+// # Fleet
+//
+// With Options.Fleet, GET circuits says in "fleet" what is shared with other
+// processes, how many of them are of which opinion, and whether they can be
+// reached; the page shows it above the circuits. POST fleet/mode sets a mode in
+// all of them: of the circuit with this key, not escaped, which this process need
+// not have, or without a key of all circuits. Its field for says how long, as
+// "1h30m", at most 720h; enforce ends it and needs none. The answer is 502 with
+// the error if the fleet did not confirm it.
 //
 // # Health
 //
@@ -117,6 +128,15 @@ type Options struct {
 	//	Operator: func(r *http.Request) string { return r.Header.Get("X-Forwarded-User") }
 	Operator func(*http.Request) string
 
+	// Fleet, if set, is this process's part in the fleet with which the set is
+	// shared: the page shows it, and its controls can set modes for all of the
+	// fleet. Default none.
+	//
+	//	sharing, err := breakerredis.New(client, set, &breakerredis.Options{Fleet: "checkout"})
+	//	…
+	//	Fleet: sharing
+	Fleet Fleet
+
 	// TrustedOrigins are the origins of the page, as "https://ops.example.com",
 	// where a proxy in front changes the Host header: POST requests from a
 	// browser that has the page from there would be refused otherwise, unless
@@ -188,7 +208,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	full, rel := paths(r)
 	key, ofCircuit := strings.CutPrefix(rel, "circuits/")
-	if r.Method == http.MethodPost && (ofCircuit || rel == "mode") {
+	ofAll := rel == "mode" || rel == "fleet/mode"
+	if r.Method == http.MethodPost && (ofCircuit || ofAll) {
 		h.control(w, r, rel)
 		return
 	}
@@ -209,7 +230,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		get = h.stream
 	case ofCircuit:
 		get = func(w http.ResponseWriter, r *http.Request) { h.circuit(w, key) }
-	case rel == "mode" && h.opts.Control != nil:
+	case ofAll && h.opts.Control != nil:
 		methodNotAllowed(w, "POST")
 		return
 	default:

@@ -60,6 +60,7 @@ function render(doc) {
   showTitle(doc.sums.states.open);
   showSum(doc.set, doc.sums);
   showAll(doc.all);
+  showFleet(doc.fleet);
   const hidden = doc.matching - doc.circuits.length;
   setText($('shown'), hidden > 0 ? `Showing ${whole.format(doc.circuits.length)} of ${whole.format(doc.matching)} circuits.` : '');
   $('more').hidden = hidden <= 0;
@@ -117,11 +118,28 @@ function openControl(c) {
   $('control-form').reset();
   setText($('control-title'), c ? 'Control' : 'Control all circuits');
   setText($('control-key'), c ? c.label : '');
-  setText($('control-now'), c ? `Now ${c.s.state}, mode ${c.s.mode}` + (c.s.reason ? `: ${visible(c.s.reason)}` : '.')
-    : 'Those that there are, whatever their mode is, and those to come, until the mode is set again or the program restarts.');
-  $('control-reset').hidden = !c;
   setText($('control-error'), '');
+  showScope();
   $('control').showModal();
+}
+
+const ofFleet = () => new FormData($('control-form')).get('where') === 'fleet';
+
+// showScope says where and for how long it will be so.
+function showScope() {
+  const c = controlled, wide = ofFleet();
+  const those = 'Those that there are, whatever their mode is, and those to come, ';
+  if (c && !wide) setText($('control-now'), `Now ${c.s.state}, mode ${c.s.mode}` + (c.s.reason ? `: ${visible(c.s.reason)}` : '.'));
+  else if (c) setText($('control-now'), 'In every process of the fleet, whatever its mode is there.');
+  else setText($('control-now'), wide ? those + 'in every process of the fleet.' : those + 'until the mode is set again or the program restarts.');
+  const lasting = wide && 'for ' + $('control-for').selectedOptions[0].label;
+  for (const e of document.querySelectorAll('.until')) setText(e, lasting || 'until the mode is set again');
+  const reset = $('control-reset');
+  reset.hidden = !c || wide;
+  if (reset.hidden) reset.firstChild.checked = false;
+  if (!$('control-fleet')) return;
+  setText($('control-fleet'), fleetName());
+  $('control-for').disabled = !wide || new FormData($('control-form')).get('action') === 'enforce';
 }
 
 async function applyControl(e) {
@@ -130,9 +148,14 @@ async function applyControl(e) {
   const action = form.get('action'), reset = action === 'reset';
   const body = new URLSearchParams({ reason: $('control-reason').value });
   if (!reset) body.set('mode', action);
+  let url = controlled ? `circuits/${encodeURIComponent(controlled.key)}/${reset ? 'reset' : 'mode'}` : 'mode';
+  if (ofFleet()) {
+    url = 'fleet/mode';
+    body.set('key', controlled?.key ?? '');
+    body.set('for', $('control-for').value);
+  }
   $('control-apply').disabled = true;
   try {
-    const url = controlled ? `circuits/${encodeURIComponent(controlled.key)}/${reset ? 'reset' : 'mode'}` : 'mode';
     const response = await fetch(url, { method: 'POST', body, signal: AbortSignal.timeout(10000) });
     if (!response.ok) {
       const text = await response.json().then(r => r.error, () => response.statusText);
@@ -152,6 +175,7 @@ if (canControl) {
   th.setAttribute('role', 'columnheader');
   document.querySelector('thead tr').append(th);
   $('control-form').onsubmit = applyControl;
+  $('control-form').onchange = showScope;
   $('control-all').onclick = () => openControl();
   $('control-cancel').onclick = () => $('control').close();
 }

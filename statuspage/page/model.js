@@ -36,18 +36,26 @@ class Circuit {
   }
 
   get why() { return visible(this.s.reason || ' '); }
+  get opinions() {
+    const o = this.shared;
+    return o?.heard ? `Fleet: ${plural(o.bad, 'node says', 'nodes say')} bad, ${number(o.good)} good, ${number(o.quiet)} nothing` : '';
+  }
   get failure() { return this.closed || !this.s.last_failure ? '' : visible(this.s.last_failure); }
 }
 
 const circuits = new Map(); // key → Circuit, in the order of the server
+let fleet; // what this process shares, if it does
 
 // takeAll replaces all circuits by those of a document.
 function takeAll(doc) {
   const now = clock.now(), old = new Map(circuits);
+  fleet = doc.fleet;
+  const shared = new Map((fleet?.circuits ?? []).map(s => [s.key, s]));
   circuits.clear();
   for (const s of doc.circuits) {
     const c = old.get(s.key) ?? new Circuit(s.key);
     c.take(s, now);
+    c.shared = shared.get(s.key);
     circuits.set(s.key, c);
   }
 }

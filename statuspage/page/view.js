@@ -55,6 +55,7 @@ class Row {
     this.mode = el('span.mode');
     this.fleet = el('span.mode');
     this.reason = el('small.reason');
+    this.opinions = el('small.reason.failure');
     this.failure = el('small.reason.failure');
     this.next = el('span');
     this.fill = el('i');
@@ -69,7 +70,7 @@ class Row {
 
     this.tr = el('tr',
       cell('State', 'td.state', this.glyph, el('span.two', this.state, this.since)),
-      cell('Circuit', 'th.circuit', el('span.name', this.key, this.mode, this.fleet), this.reason, this.failure),
+      cell('Circuit', 'th.circuit', el('span.name', this.key, this.mode, this.fleet), this.reason, this.opinions, this.failure),
       cell('What next', 'td.next', this.next, this.bar),
       cell('Failure rate', 'td.rate', el('span.two', this.percent, this.of, this.when), this.chart.svg),
       cell('In flight', 'td.num', this.flight),
@@ -97,6 +98,8 @@ class Row {
     setText(this.fleet, s.fleet ? 'held by the fleet' : '');
     setText(this.reason, c.why);
     setAttr(this.reason, 'title', c.why);
+    setText(this.opinions, c.opinions);
+    setAttr(this.opinions, 'title', c.opinions && 'heard at ' + clockText(time(c.shared.heard)));
     setText(this.failure, c.failure && 'Last failure: ' + c.failure);
     setAttr(this.failure, 'title', c.failure);
 
@@ -245,6 +248,30 @@ function showRows(list) {
   }
   if (focused !== document.activeElement && body.contains(focused)) focused.focus(); // moving a row takes it away
 }
+
+// showFleet says what is shared with other processes, and whether they can be reached.
+function showFleet(f) {
+  $('fleet').hidden = !f;
+  if (!f) return;
+  const down = f.circuits?.filter(c => c.down).length ?? 0;
+  const suspected = f.circuits?.filter(c => !c.down && c.bad > 0).length ?? 0;
+  const all = f.modes?.find(m => m.key === ''), set = (f.modes?.length ?? 0) - (all ? 1 : 0);
+  const since = f.since ? ' since ' + clockText(time(f.since)) : '';
+  const error = text => text ? ' (' + visible(text) + ')' : '';
+  const parts = [
+    f.reachable ? 'connected' + since : `not reachable${since}, this process decides alone` + error(f.error),
+    f.reachable && !f.listening && 'no messages arrive, it asks instead' + error(f.listen_error),
+    down && plural(down, 'circuit') + ' down for all',
+    suspected && plural(suspected, 'circuit') + ' suspected',
+    f.dropped && plural(f.dropped, 'message') + ' dropped',
+    all && `all circuits ${MODES[all.mode] ?? all.mode} until ${clockText(time(all.until))}: ${visible(all.reason)}` + (all.by ? ', by ' + visible(all.by) : ''),
+    set && plural(set, 'circuit') + ' with a mode set for the fleet',
+  ];
+  setAttr($('fleet'), 'data-well', String(!!(f.reachable && f.listening && !all)));
+  setText($('fleet'), fleetName() + ': ' + parts.filter(Boolean).join(' · '));
+}
+
+const fleetName = () => 'Fleet ' + visible(fleet?.fleet || ' ').trim();
 
 // showChips writes how many circuits there are of each kind.
 function showChips(chosen, sums) {

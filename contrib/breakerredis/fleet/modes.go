@@ -56,6 +56,12 @@ func (f *Fleet) SetMode(ctx context.Context, m Mode) error {
 	return nil
 }
 
+// SetModeFor is SetMode with the fields of a [Mode] as arguments, as the status
+// page calls it.
+func (f *Fleet) SetModeFor(ctx context.Context, key string, mode breaker.Mode, lasting time.Duration, reason, by string) error {
+	return f.SetMode(ctx, Mode{Key: key, Mode: mode, Reason: reason, By: by, For: lasting})
+}
+
 // cut returns at most maxText bytes of valid UTF-8.
 func cut(s string) string {
 	if len(s) > maxText {

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -85,6 +86,10 @@ func (f *Fleet) Status() Status {
 	s.Dropped = f.box.dropped
 	return s
 }
+
+// MarshalJSON returns the JSON of Status, so that a Fleet is all that the status
+// page (statuspage.Options.Fleet) and the metrics (breakerprom.Options.Fleet) need.
+func (f *Fleet) MarshalJSON() ([]byte, error) { return json.Marshal(f.Status()) }
 
 // publish lets Status tell what the goroutine knows now.
 func (f *Fleet) publish() {
