@@ -1,6 +1,7 @@
 package breakerprom
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +16,9 @@ type Options struct {
 	// others are counted together under key="other". Zero means 100, a negative
 	// number no bound.
 	MaxKeys int
+	// Fleet, if set, is this process's part in a fleet, what breakerredis.New
+	// returned: its JSON has the names of fleet.Status. Default none.
+	Fleet json.Marshaler
 }
 
 // NewCollector returns a collector of set's metrics; nil opts are the default
@@ -33,10 +37,13 @@ func NewCollector(set *breaker.Set, opts *Options) prometheus.Collector {
 	if opts == nil {
 		opts = &Options{}
 	}
-	return &collector{meter: meter.New(set, opts.MaxKeys)}
+	return &collector{meter.New(set, opts.MaxKeys), *opts}
 }
 
-type collector struct{ meter *meter.Meter }
+type collector struct {
+	meter *meter.Meter
+	opts  Options
+}
 
 var (
 	circuitState = desc("circuit_state",
@@ -99,6 +106,12 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range all {
 		ch <- d
 	}
+	if c.opts.Fleet == nil {
+		return
+	}
+	for _, d := range allOfFleet {
+		ch <- d
+	}
 }
 
 // Collect implements [prometheus.Collector].
@@ -120,6 +133,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(ch, setEvictedActive, float64(reading.Stats.EvictedActive))
 	counter(ch, setDemoted, float64(reading.Stats.Demoted))
 	counter(ch, setForgotten, float64(reading.Stats.Forgotten))
+	if c.opts.Fleet != nil {
+		collectFleet(ch, c.opts.Fleet, c.opts.MaxKeys)
+	}
 }
 
 // collectPresent sends what only one circuit can have.

@@ -40,6 +40,20 @@
 //	httpbreaker_set_demoted_keys_total           keys reduced to a record to make room
 //	httpbreaker_set_forgotten_records_total      records lost for want of room
 //
+// For a fleet with which the set is shared (Options.Fleet), with its name in the
+// label fleet, as this process knows it:
+//
+//	httpbreaker_fleet_reachable                  1 if Redis, or what else it shares through, answers; else 0
+//	httpbreaker_fleet_listening                  1 if messages arrive, 0 if the process has to ask
+//	httpbreaker_fleet_requests_total             exchanges with it
+//	httpbreaker_fleet_failed_requests_total      of them, those that failed
+//	httpbreaker_fleet_dropped_messages_total     heard of circuits and dropped for want of room
+//	httpbreaker_fleet_circuits                   circuits, with the label state: down, suspected
+//	httpbreaker_fleet_nodes                      nodes, with the labels key, a circuit in trouble, and opinion: bad, good, none
+//
+// At most MaxKeys circuits in trouble have fleet_nodes, those that most nodes find
+// bad first.
+//
 // # Labels
 //
 // The label key is the breaker's key, as a quoted Go string where it is not

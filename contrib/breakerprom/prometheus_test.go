@@ -55,7 +55,7 @@ func beWatched(hosts []string) {
 			}
 		}()
 	}
-	prometheus.MustRegister(breakerprom.NewCollector(set, nil))
+	prometheus.MustRegister(breakerprom.NewCollector(set, &breakerprom.Options{Fleet: sharing(inTrouble)}))
 	metrics := httptest.NewServer(promhttp.Handler())
 	fmt.Println(metrics.Listener.Addr())
 	_, _ = io.Copy(io.Discard, os.Stdin)
@@ -336,7 +336,7 @@ func TestDashboard(t *testing.T) {
 
 	set := breaker.NewSet(breaker.Options{})
 	set.Get("host").Trip(time.Hour, "test")
-	families, err := registryOf(t, breakerprom.NewCollector(set, nil)).Gather()
+	families, err := registryOf(t, breakerprom.NewCollector(set, &breakerprom.Options{Fleet: sharing(inTrouble)})).Gather()
 	require.NoError(t, err)
 	shown := metricNames(t, "dashboard.json")
 	for _, family := range families {
@@ -350,7 +350,7 @@ func TestDashboard(t *testing.T) {
 func TestDocumentedMetrics(t *testing.T) {
 	set := breaker.NewSet(breaker.Options{})
 	set.Get("host").Trip(time.Hour, "test")
-	families, err := registryOf(t, breakerprom.NewCollector(set, nil)).Gather()
+	families, err := registryOf(t, breakerprom.NewCollector(set, &breakerprom.Options{Fleet: sharing(inTrouble)})).Gather()
 	require.NoError(t, err)
 	for _, file := range []string{"doc.go", operatorsPage} {
 		documented := metricNames(t, file)
