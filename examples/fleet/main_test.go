@@ -28,13 +28,17 @@ var short = plan{down: time.Second, up: 5 * time.Second, end: 6 * time.Second}
 
 func TestRun(t *testing.T) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
-		message := "redis-server is not installed; it is in Debian's package redis-server"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(message)
-		}
-		t.Skip(message)
+		skip(t, "redis-server is not installed; it is in Debian's package redis-server")
 	}
 	check(t, false)
+}
+
+func skip(t *testing.T, message string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(message)
+	}
+	t.Skip(message)
 }
 
 func TestWithoutRedis(t *testing.T) {
