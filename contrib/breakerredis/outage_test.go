@@ -201,7 +201,7 @@ func TestAServerThatClosesConnections(t *testing.T) {
 func TestASlowNetwork(t *testing.T) {
 	t.Parallel()
 	p := startProxy(t, startServer(t).addr)
-	p.delay = 20 * time.Millisecond
+	p.set(func(p *proxy) { p.delay = 20 * time.Millisecond })
 	n := startNodes(t, single(p.addr()))
 	n.listening()
 	n.share()

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
 	"github.com/seed-0b728cf8/httpbreaker/contrib/breakerredis/fleet"
@@ -22,7 +21,7 @@ func TestAHookMayCallTheNode(t *testing.T) {
 			if tr.Origin == breaker.ByFleet {
 				called++
 				n.Status()
-				require.NoError(t, n.SetMode(r.t.Context(), fleet.Mode{Key: "other", Mode: breaker.Observe, Reason: "x", For: time.Hour}))
+				assert.NoError(t, n.SetMode(r.t.Context(), fleet.Mode{Key: "other", Mode: breaker.Observe, Reason: "x", For: time.Hour}))
 			}
 		}})
 		setUp(false, r.nodes...)

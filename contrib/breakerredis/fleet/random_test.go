@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
@@ -50,7 +51,7 @@ func randomTroubles(t *testing.T, r *rig, rng *rand.Rand) {
 					found++
 				}
 			}
-			require.GreaterOrEqual(t, found, 3, tr.Reason)
+			assert.GreaterOrEqual(t, found, 3, tr.Reason) // not require: this is the node's goroutine
 		}})
 	}
 	for range 40 {
