@@ -271,7 +271,7 @@ function showFleet(f) {
   setText($('fleet'), fleetName() + ': ' + parts.filter(Boolean).join(' · '));
 }
 
-const fleetName = () => 'Fleet ' + visible(fleet?.fleet || ' ').trim();
+const fleetName = () => ('Fleet ' + visible(fleet?.fleet || ' ')).trim();
 
 // showChips writes how many circuits there are of each kind.
 function showChips(chosen, sums) {
