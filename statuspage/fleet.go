@@ -44,6 +44,10 @@ func (h *handler) fleet() json.RawMessage {
 // common with the other acts.
 func (h *handler) fleetMode(w http.ResponseWriter, r *http.Request, mode breaker.Mode, reason string) {
 	key, by := r.PostForm.Get("key"), h.operator(r)
+	if !r.PostForm.Has("key") { // forgotten, it would mean everything everywhere
+		fail(w, http.StatusBadRequest, `key is missing; want the key of a circuit, or an empty one for all circuits`)
+		return
+	}
 	var lasting time.Duration
 	if mode != breaker.Enforce {
 		var err error

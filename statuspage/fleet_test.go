@@ -74,7 +74,7 @@ func TestSetModeOfTheFleet(t *testing.T) {
 		reason: "maintenance", by: "alice", called: 1}, *f)
 	assert.Equal(t, breaker.Enforce, set.Get("a").Snapshot().Mode, "it is the fleet that acts")
 
-	w = send(h, "POST", "/fleet/mode", form("mode", "enforce", "reason", "done"))
+	w = send(h, "POST", "/fleet/mode", form("key", "", "mode", "enforce", "reason", "done"))
 	assert.Equal(t, 200, w.Code, w.Body)
 	assert.JSONEq(t, `{"key": "", "mode": "enforce", "reason": "done", "by": "alice"}`, w.Body.String())
 	assert.Zero(t, f.lasting)
@@ -82,14 +82,14 @@ func TestSetModeOfTheFleet(t *testing.T) {
 
 func TestAModeThatTheFleetDoesNotTake(t *testing.T) {
 	f := &sharing{status: "{}", err: errors.New("fleet: no confirmation that the mode was set: connection refused")}
-	refused(t, &Options{Control: allow, Fleet: f}, nil, "/fleet/mode", form("mode", "disabled", "reason", "test", "for", "1h"), 502, "no confirmation that the mode was set: connection refused")
+	refused(t, &Options{Control: allow, Fleet: f}, nil, "/fleet/mode", form("key", "a", "mode", "disabled", "reason", "test", "for", "1h"), 502, "no confirmation that the mode was set: connection refused")
 }
 
 func TestSetModeOfTheFleetIsGuardedLikeEveryAct(t *testing.T) {
 	f := &sharing{status: "{}"}
-	good := form("mode", "disabled", "reason", "test", "for", "1h")
+	good := form("key", "a", "mode", "disabled", "reason", "test", "for", "1h")
 	with := func(name, value string) map[string][]string {
-		v := form("mode", "disabled", "reason", "test", "for", "1h")
+		v := form("key", "a", "mode", "disabled", "reason", "test", "for", "1h")
 		v.Set(name, value)
 		return v
 	}
@@ -100,6 +100,7 @@ func TestSetModeOfTheFleetIsGuardedLikeEveryAct(t *testing.T) {
 	refused(t, may, func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, "/fleet/mode", good, 403, "cross-origin")
 	refused(t, may, nil, "/fleet/mode", with("reason", " "), 400, "reason =")
 	refused(t, may, nil, "/fleet/mode", with("mode", "off"), 400, "mode =")
+	refused(t, may, nil, "/fleet/mode", form("mode", "disabled", "reason", "test", "for", "1h"), 400, "key is missing")
 	refused(t, may, nil, "/fleet/reset", good, 404, "not found")
 	for _, lasting := range []string{"", "1", "0s", "-1h", "721h", "for ever"} {
 		refused(t, may, nil, "/fleet/mode", with("for", lasting), 400, "for = ")

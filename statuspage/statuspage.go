@@ -47,7 +47,7 @@
 // processes, how many of them are of which opinion, and whether they can be
 // reached; the page shows it above the circuits. POST fleet/mode sets a mode in
 // all of them: of the circuit with this key, not escaped, which this process need
-// not have, or without a key of all circuits. Its field for says how long, as
+// not have, or with an empty key of all circuits. Its field for says how long, as
 // "1h30m", at most 720h; enforce ends it and needs none. The answer is 502 with
 // the error if the fleet did not confirm it.
 //

@@ -98,6 +98,22 @@ func TestTheStatusPageShowsTheFleet(t *testing.T) {
 	})
 }
 
+// The status page and the metrics read these names.
+func TestTheNamesOfTheStatusAreStable(t *testing.T) {
+	at := time.Date(2026, 5, 1, 3, 0, 4, 0, time.UTC)
+	text, err := json.Marshal(fleet.Status{
+		Fleet: "checkout", Node: "n", Reachable: true, Since: at, Error: "refused", Listening: true, ListenError: "NOPERM",
+		Requests: 7, Failed: 2, Dropped: 1,
+		Circuits: []fleet.Circuit{{Key: host, Down: true, Opinion: fleet.Bad, Bad: 3, Good: 1, Quiet: 2, Heard: at}},
+		Modes:    []fleet.ModeStatus{{Key: host, Mode: breaker.ForceOpen, Reason: "maintenance", By: "alice", Until: at}},
+	})
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"fleet": "checkout", "node": "n", "reachable": true, "since": "2026-05-01T03:00:04Z", "error": "refused",
+		"listening": true, "listen_error": "NOPERM", "requests": 7, "failed": 2, "dropped": 1,
+		"circuits": [{"key": "api.example.com", "down": true, "opinion": "bad", "bad": 3, "good": 1, "quiet": 2, "heard": "2026-05-01T03:00:04Z"}],
+		"modes": [{"key": "api.example.com", "mode": "force-open", "reason": "maintenance", "by": "alice", "until": "2026-05-01T03:00:04Z"}]}`, string(text))
+}
+
 func TestTheStatusPageSetsAModeForTheFleet(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.add(3)
