@@ -131,6 +131,8 @@ sentinel failover-timeout main 3000
 	within(t, 20*time.Second, "the sentinel fails over", func() bool {
 		return strings.Contains(fmt.Sprint(replica.do("INFO", "replication")), "role:master")
 	})
+	n.reachable(true) // a new connection takes four exchanges, and on a busy machine some tries
+	n.listening()
 	n.share()
 	for _, c := range clients {
 		require.NoError(t, c.Close())
