@@ -83,7 +83,7 @@ var All = []Setting{
 	},
 	{
 		Name: "probe_share", Kind: Share, Words: "of the rejected calls may be probes", Off: "probes by time alone",
-		Values: []float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1}, Default: 0.01,
+		Values: []float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1}, Default: 0.02,
 	},
 	{
 		Name: "slow_start", Kind: Count, Words: "calls in flight at first after a good probe", Off: "all calls at once",
