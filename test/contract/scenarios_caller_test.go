@@ -81,13 +81,11 @@ var cancelScenarios = []scenario{
 	{name: "cancelled, with a cause", want: breaker.Ignored, setup: cancelled(errors.New("the user pressed stop"))},
 	{name: "cancelled, with a cause that looks like a fault", want: breaker.Ignored, setup: cancelled(context.DeadlineExceeded)},
 	{name: "deadline", want: breaker.Failure, setup: func(t *testing.T) exchange {
-		return http1("", hold)(t).within(t)
+		return http1("", hold)(t).within()
 	}},
 	{name: "deadline, with a cause", want: breaker.Failure, setup: func(t *testing.T) exchange {
-		ctx, cancel := context.WithTimeoutCause(context.Background(), short, context.Canceled)
-		t.Cleanup(cancel)
-		x := http1("", hold)(t)
-		x.req = x.req.WithContext(ctx)
+		x := http1("", hold)(t).within()
+		x.cause = context.Canceled
 		return x
 	}},
 	{name: "cancel channel", want: breaker.Ignored, setup: func(t *testing.T) exchange {

@@ -33,7 +33,7 @@ var dialScenarios = []scenario{
 	{name: "dns no addresses", want: breaker.Failure, setup: resolve("nodata.example.com", dnsCode(0))},
 	{name: "dns silent, dialer gives up", want: breaker.Failure, setup: resolve("silent.example.com", dnsSilent)},
 	{name: "dns silent, caller gives up", want: breaker.Failure, setup: func(t *testing.T) exchange {
-		return resolve("silent.example.com", dnsSilent)(t).within(t)
+		return resolve("silent.example.com", dnsSilent)(t).within()
 	}},
 	{name: "dns server down", want: breaker.Failure, setup: resolve("down.example.com", func(t *testing.T) dialFunc {
 		addr := refusing(t)
@@ -72,7 +72,7 @@ var dialScenarios = []scenario{
 		return get(t, "http://"+refusing(t), dialWith(blackHole(short)))
 	}},
 	{name: "caller gives up dialling", want: breaker.Failure, setup: func(t *testing.T) exchange {
-		return get(t, "http://"+refusing(t), dialWith(blackHole(10*short))).within(t)
+		return get(t, "http://"+refusing(t), dialWith(blackHole(10*short))).within()
 	}},
 	{name: "local address not available", want: breaker.Ignored, setup: func(t *testing.T) exchange {
 		local := &net.TCPAddr{IP: net.ParseIP("192.0.2.1")} // RFC 5737: nobody's
@@ -90,7 +90,7 @@ var dialScenarios = []scenario{
 		res, err := x.base.RoundTrip(x.req)
 		require.NoError(t, err)
 		t.Cleanup(func() { res.Body.Close() })
-		return x.within(t)
+		return x.within()
 	}},
 }
 
@@ -196,7 +196,7 @@ var tlsScenarios = []scenario{
 		return get(t, "https://"+serveRaw(t, hold), func(base *http.Transport) { base.TLSHandshakeTimeout = short })
 	}},
 	{name: "caller gives up the tls handshake", want: breaker.Failure, setup: func(t *testing.T) exchange {
-		return get(t, "https://"+serveRaw(t, hold)).within(t)
+		return get(t, "https://"+serveRaw(t, hold)).within()
 	}},
 }
 

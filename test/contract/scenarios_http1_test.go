@@ -154,11 +154,12 @@ var uploadScenarios = []scenario{
 	}},
 	{name: "caller gives up while the body waits", want: breaker.Failure, setup: func(t *testing.T) exchange {
 		r, w := io.Pipe()
-		x := http1("", hold)(t)
+		x := http1("", func(conn net.Conn) {
+			hold(conn) // until the caller has gone
+			w.Close()
+		})(t)
 		x.req = newRequestCtx(t, nil, "POST", x.req.URL.String(), r)
-		x = x.within(t)
-		context.AfterFunc(x.req.Context(), func() { w.Close() })
-		return x
+		return x.within()
 	}},
 }
 
@@ -171,10 +172,8 @@ func upload(length int64, body func(*testing.T) io.Reader) func(*testing.T) exch
 			if err != nil {
 				return
 			}
-			if _, err = io.Copy(io.Discard, req.Body); err == nil {
-				io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-			}
-			hold(conn)
+			io.Copy(io.Discard, req.Body)
+			hold(conn) // an answer could come before the end of a body that is too long is seen
 		})
 		x := exchange{base: newBase(t), req: newRequestCtx(t, nil, "POST", "http://"+addr, body(t))}
 		x.req.ContentLength = length
@@ -202,7 +201,7 @@ var bodyScenarios = []scenario{
 	{name: "caller cancels in the body", want: breaker.Ignored, setup: cancelInBody(nil)},
 	{name: "caller cancels in the body, with a cause", want: breaker.Ignored, setup: cancelInBody(errors.New("the user pressed stop"))},
 	{name: "caller gives up in the body", want: breaker.Failure, setup: func(t *testing.T) exchange {
-		return http1("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", hold)(t).within(t)
+		return http1("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", hold)(t).within()
 	}},
 }
 

@@ -232,7 +232,7 @@ var http2Scenarios = []scenario{
 }
 
 func http2Within(setup func(*testing.T) exchange) func(*testing.T) exchange {
-	return func(t *testing.T) exchange { return setup(t).within(t) }
+	return func(t *testing.T) exchange { return setup(t).within() }
 }
 
 func http2Header(name, value string) func(*testing.T) exchange {

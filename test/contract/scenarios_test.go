@@ -34,6 +34,9 @@ type exchange struct {
 	req  *http.Request
 	// header, unless nil, is called between the response's header and its body.
 	header func()
+	// deadline, unless zero, begins with the request.
+	deadline time.Duration
+	cause    error // of the deadline's end
 }
 
 func allScenarios() []scenario {
@@ -75,6 +78,8 @@ func TestScenarios(t *testing.T) {
 
 // judge makes the exchange and judges it as a Transport does, except that it tracks no upload.
 func judge(x exchange) (breaker.Outcome, httpbreaker.Result) {
+	x, cancel := x.begin()
+	defer cancel()
 	res, err := x.base.RoundTrip(x.req)
 	result := httpbreaker.Result{Request: x.req, Response: res, Err: err}
 	o := httpbreaker.DefaultClassifier(result)
@@ -90,11 +95,24 @@ func judge(x exchange) (breaker.Outcome, httpbreaker.Result) {
 
 // run makes the exchange through rt, to the end of the body.
 func (x exchange) run(rt http.RoundTripper) error {
+	x, cancel := x.begin()
+	defer cancel()
 	res, err := rt.RoundTrip(x.req)
 	if err != nil {
 		return err
 	}
 	return x.read(res)
+}
+
+// begin begins the deadline. On a busy machine it could be over before the request is made
+// if it had begun with the peer.
+func (x exchange) begin() (exchange, context.CancelFunc) {
+	if x.deadline == 0 {
+		return x, func() {}
+	}
+	ctx, cancel := context.WithTimeoutCause(x.req.Context(), x.deadline, x.cause)
+	x.req = x.req.WithContext(ctx)
+	return x, cancel
 }
 
 func (x exchange) read(res *http.Response) error {
@@ -123,7 +141,7 @@ func newBase(t *testing.T, edits ...func(*http.Transport)) *http.Transport {
 const patience = 20 * time.Second
 
 // short is the deadline of a caller who does not wait for long.
-const short = 30 * time.Millisecond
+const short = 50 * time.Millisecond
 
 func newRequestCtx(t *testing.T, ctx context.Context, method, url string, body io.Reader) *http.Request {
 	if ctx == nil {
@@ -142,10 +160,8 @@ func get(t *testing.T, url string, edits ...func(*http.Transport)) exchange {
 }
 
 // within gives the exchange's request a short deadline.
-func (x exchange) within(t *testing.T) exchange {
-	ctx, cancel := context.WithTimeout(context.Background(), short)
-	t.Cleanup(cancel)
-	x.req = x.req.WithContext(ctx)
+func (x exchange) within() exchange {
+	x.deadline = short
 	return x
 }
 
