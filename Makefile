@@ -33,7 +33,7 @@ api: ## accept a change of the exported API into testdata/api.txt
 	go test -run ExportedAPI -update .
 
 figures: ## copy the figures of the benches into the README
-	go test -run READMEFigures -update .
+	go test -run READMEFigures ./test/docs -update
 
 bench: ## measure speed against the peers and write bench/results/speed.md
 	go run ./bench/speed

@@ -22,8 +22,7 @@ var (
 //
 //   - each block of Go stands in one of sources, line by line, except for indentation and
 //     comments behind code, so that it is compiled there and, in an Example, run;
-//   - each `TestName` is a test in sources;
-//   - each link to a file of the repository leads to one, and to a heading if it names one.
+//   - each `TestName` is a test in sources.
 //
 // Sources are patterns of [filepath.Glob], relative to the directory of the test, as is page.
 // Check returns the text of the page.
@@ -43,7 +42,15 @@ func Check(t *testing.T, page string, sources ...string) string {
 			t.Errorf("%s names %s, which is no test in %q", page, name[1], sources)
 		}
 	}
-	for _, l := range link.FindAllStringSubmatch(prose, -1) {
+	return text
+}
+
+// Links fails t for each link of the page to a file of the repository that is not there, or that
+// lacks the heading that the link names. It needs a clone: the zip of a module, which is what users
+// have, lacks the modules nested in it.
+func Links(t *testing.T, page string) {
+	t.Helper()
+	for _, l := range link.FindAllStringSubmatch(fence.ReplaceAllString(read(t, page), ""), -1) {
 		if strings.Contains(l[1], ":") {
 			continue // elsewhere
 		}
@@ -54,11 +61,10 @@ func Check(t *testing.T, page string, sources ...string) string {
 		}
 		if _, err := os.Stat(target); err != nil {
 			t.Errorf("%s links to %s: %v", page, l[1], err)
-		} else if anchor != "" && !hasHeading(read(t, target), anchor) {
+		} else if anchor != "" && filepath.Ext(target) == ".md" && !HasHeading(read(t, target), anchor) {
 			t.Errorf("%s links to %s, which has no such heading", page, l[1])
 		}
 	}
-	return text
 }
 
 // Sources returns the text of all files that the patterns match. Each has to match one.
@@ -90,7 +96,8 @@ func flat(code string) string {
 	return strings.Join(lines, "\n")
 }
 
-func hasHeading(text, anchor string) bool {
+// HasHeading tells whether a page of this text has a heading to which #anchor leads.
+func HasHeading(text, anchor string) bool {
 	for _, h := range heading.FindAllString(text, -1) {
 		h = strings.ToLower(strings.TrimLeft(h, "# "))
 		h = regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(h, "")

@@ -1,4 +1,4 @@
-package httpbreaker_test
+package docs
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,11 +24,23 @@ import (
 	"github.com/seed-0b728cf8/httpbreaker/internal/doctest"
 )
 
-// The code of docs/testing.md and docs/recipes.md is here, word for word, and no link is dead.
+// The code of docs/testing.md and docs/recipes.md is here, word for word.
 func TestDocs(t *testing.T) {
-	doctest.Check(t, "docs/testing.md", "docs_test.go")
-	doctest.Check(t, "docs/recipes.md", "docs_test.go")
-	doctest.Check(t, "CONTRIBUTING.md")
+	doctest.Check(t, "../../docs/testing.md", "docs_test.go")
+	doctest.Check(t, "../../docs/recipes.md", "docs_test.go")
+}
+
+// What docs/composing.md shows and names is in test/compose or test/clients, code in the cells of
+// its tables, too.
+func TestComposingPage(t *testing.T) {
+	sources := []string{"../compose/*_test.go", "../clients/*_test.go"}
+	page := doctest.Check(t, "../../docs/composing.md", sources...)
+	code := doctest.Sources(t, sources...)
+	for _, row := range regexp.MustCompile(`(?m)^\|.*`).FindAllString(page, -1) {
+		for _, cell := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row, -1) {
+			require.Contains(t, code, cell[1])
+		}
+	}
 }
 
 func TestClientWithAMock(t *testing.T) {

@@ -1,8 +1,9 @@
-package httpbreaker_test
+package docs
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log"
 	"log/slog"
@@ -24,18 +25,20 @@ import (
 	"github.com/seed-0b728cf8/httpbreaker/statuspage"
 )
 
-// TestREADME shows that what the README shows compiles, that the tests which it names as
-// proof are there, and that its links lead somewhere.
+var update = flag.Bool("update", false, "copy the figures of the benches into the README")
+
+// TestREADME shows that what the README shows compiles, and that the tests which it names as
+// proof are there.
 func TestREADME(t *testing.T) {
-	readme := doctest.Check(t, "README.md", "*_test.go", "breaker/*_test.go", "test/contract/*_test.go")
+	readme := doctest.Check(t, "../../README.md", "*_test.go", "../../*_test.go", "../../breaker/*_test.go", "../contract/*_test.go")
 	assert.Less(t, strings.Count(readme, "\n"), 250)
 	assert.Less(t, strings.Count(readme[:strings.Index(readme, "```go")], "\n"), 12, "a reader wants to see code at once")
 }
 
 // TestREADMEFigures shows that the README's figures are those of the pages that the benches
-// write. "go test -run READMEFigures -update ." copies them.
+// write. "make figures" copies them.
 func TestREADMEFigures(t *testing.T) {
-	text, err := os.ReadFile("README.md")
+	text, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
 	readme := string(text)
 	for title, figures := range map[string]func(*testing.T, string, []string) func(string) []string{
@@ -45,7 +48,7 @@ func TestREADMEFigures(t *testing.T) {
 		section, _, _ = strings.Cut(section, "\n## ")
 		link := regexp.MustCompile(`\]\(([^)]+/(?:speed|quality)\.md)\)`).FindStringSubmatch(section)
 		require.NotEmpty(t, link, "%s does not say where its figures are from", title)
-		page, err := os.ReadFile(link[1])
+		page, err := os.ReadFile("../../" + link[1])
 		require.NoError(t, err)
 
 		table := rows(section)
@@ -60,7 +63,7 @@ func TestREADMEFigures(t *testing.T) {
 		}
 	}
 	if *update {
-		require.NoError(t, os.WriteFile("README.md", []byte(readme), 0o644))
+		require.NoError(t, os.WriteFile("../../README.md", []byte(readme), 0o644))
 	}
 }
 
