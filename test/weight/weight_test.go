@@ -11,8 +11,9 @@ import (
 	modzip "golang.org/x/mod/zip"
 )
 
-// The zip of the root module, which everybody downloads, has less than 500 kB, tests and pages included. What weighs
-// belongs into a nested module: pictures with the test that takes them, figures with the bench.
+// The zip of the root module, which everybody downloads, has less than 420 kB, tests and pages included
+// (docs/decisions.md says why not less). What weighs belongs into a nested module: pictures with the test
+// that takes them, figures with the bench, tests of no single package in test/.
 func TestRootModuleIsSmall(t *testing.T) {
 	var file bytes.Buffer
 	version := module.Version{Path: "github.com/seed-0b728cf8/httpbreaker", Version: "v0.0.0"}
@@ -20,7 +21,7 @@ func TestRootModuleIsSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d bytes", file.Len())
-	if file.Len() < 500_000 {
+	if file.Len() < 420_000 {
 		return
 	}
 	t.Error("the root module has become too large; its largest files:")
