@@ -85,6 +85,21 @@ var gobreakerRatio = breaker.Config{
 	SlowStart:           -1,
 }
 
+var failsafe = breaker.Config{
+	Window:              10 * time.Second,
+	MinCalls:            20,
+	FailureRate:         0.5, // WithFailureRateThreshold(0.5, 20, 10*time.Second)
+	ConsecutiveFailures: -1,
+	HangAfter:           -1,
+	OpenFor:             5 * time.Second, // WithDelay(5*time.Second)
+	MaxOpenFor:          5 * time.Second,
+	Jitter:              -1, // or that of WithJitterFactor
+	ProbeShare:          -1,
+	Probes:              3, // WithSuccessThreshold(3) is both
+	ProbeSuccesses:      3,
+	SlowStart:           -1,
+}
+
 var hystrix = breaker.Config{
 	Window:              10 * time.Second,
 	MinCalls:            20,  // RequestVolumeThreshold
@@ -144,7 +159,7 @@ func TestComingFromPageShowsTheTestedConfigs(t *testing.T) {
 			t.Errorf("the page does not show:\n%s", config)
 		}
 	}
-	if len(configs) != 8 {
+	if len(configs) != 9 {
 		t.Errorf("%d configs", len(configs))
 	}
 }
@@ -154,7 +169,7 @@ func TestComingFromPageShowsTheTestedConfigs(t *testing.T) {
 func TestComingFromConfigsArePlain(t *testing.T) {
 	for name, cfg := range map[string]breaker.Config{
 		"textbook": textbook, "python-circuit": pythonCircuit, "pybreaker": pybreaker, "gobreaker": gobreaker,
-		"gobreaker with a ratio": gobreakerRatio, "hystrix-go": hystrix, "Resilience4j": resilience4j, "Polly": polly,
+		"gobreaker with a ratio": gobreakerRatio, "failsafe-go": failsafe, "hystrix-go": hystrix, "Resilience4j": resilience4j, "Polly": polly,
 	} {
 		for _, part := range []string{"share", "chance", "until it has rejected", "hang", "unanswered", "answered", "in flight", "doubling", "±"} {
 			if says := cfg.String(); strings.Contains(says, part) {
@@ -327,6 +342,54 @@ func TestComingFromGobreaker(t *testing.T) {
 		r.fail(2)
 		r.want(breaker.Closed)
 		r.fail(1)
+		r.want(breaker.Open)
+	})
+}
+
+func TestComingFromFailsafe(t *testing.T) {
+	inBubble(t, failsafe, func(r rig) {
+		r.fail(9)
+		time.Sleep(time.Second)
+		r.succeed(10)
+		r.want(breaker.Closed) // 19 executions are too few
+		r.fail(1)
+		r.wantOpenFor(5 * time.Second)
+		time.Sleep(5 * time.Second)
+		probes := []*breaker.Permit{r.admit(), r.admit(), r.admit()}
+		r.reject()
+		for _, p := range probes {
+			r.want(breaker.HalfOpen)
+			p.Done(breaker.Success)
+		}
+		r.want(breaker.Closed)
+	})
+	// Three of three have to succeed: one failed trial reopens, for as long again.
+	inBubble(t, failsafe, func(r rig) {
+		r.fail(10)
+		time.Sleep(time.Second)
+		r.fail(10)
+		time.Sleep(5 * time.Second)
+		r.succeed(2)
+		r.fail(1)
+		r.wantOpenFor(5 * time.Second)
+	})
+	// WithFailureThresholdRatio(5, 10): five of the last ten, and no minimum.
+	ratio := func(c *breaker.Config) {
+		c.WindowCalls, c.Failures = 10, 5
+		c.FailureRate, c.MinCalls = 0, 0
+		c.ShedRate = -1
+	}
+	inBubble(t, with(failsafe, ratio), func(r rig) {
+		r.fail(4)
+		r.succeed(6)
+		r.fail(4) // in place of the first four
+		r.want(breaker.Closed)
+		r.succeed(6)
+		r.fail(5)
+		r.wantOpenFor(5 * time.Second)
+	})
+	inBubble(t, with(failsafe, ratio), func(r rig) {
+		r.fail(5)
 		r.want(breaker.Open)
 	})
 }
