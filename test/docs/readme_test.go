@@ -158,7 +158,7 @@ func readmeOpen(client *http.Client) {
 	res, err := client.Get("https://api.example.com/users/7")
 	var open *httpbreaker.OpenError
 	if errors.As(err, &open) {
-		log.Printf("%s is cut off: %s; next try in %s", open.Key, open.Reason, open.RetryAfter())
+		log.Printf("%s is cut off: %s; next try in %.1f s", open.Key, open.Reason, open.RetryAfter().Seconds())
 		return
 	}
 	_ = res
@@ -200,7 +200,7 @@ func readmeRules() http.RoundTripper {
 	transport := httpbreaker.New(&httpbreaker.Config{Breakers: circuits})
 	fmt.Println(breaker.Config{SlowCall: time.Second})
 
-	http.Handle("/circuits/", http.StripPrefix("/circuits", statuspage.New(circuits, nil)))
+	http.Handle("/debug/circuits/", statuspage.New(circuits, nil))
 	stop := circuits.Watch(breaker.LogHooks(slog.Default()))
 	defer stop()
 	return transport
