@@ -3,6 +3,8 @@ package docs
 import (
 	"io/fs"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -28,5 +30,18 @@ func TestNoLinkIsDead(t *testing.T) {
 	assert.Contains(t, all, "../../README.md")
 	for _, page := range all {
 		doctest.Links(t, page)
+	}
+}
+
+// A page that is longer than a screen begins with links to its sections.
+func TestLongPagesHaveAContents(t *testing.T) {
+	for _, page := range pages(t) {
+		text := file(t, page)
+		if filepath.Dir(page) != "../../docs" || strings.Count(text, "\n") < 60 {
+			continue
+		}
+		for _, heading := range regexp.MustCompile(`(?m)^## (.*)$`).FindAllStringSubmatch(text, -1) {
+			assert.Contains(t, text, "\n- ["+heading[1]+"](#", page)
+		}
 	}
 }
