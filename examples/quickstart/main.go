@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-0b728cf8/httpbreaker"
@@ -32,7 +33,7 @@ const (
 	timeout = time.Second // for how long the client waits for an answer
 )
 
-// script is what the server of the prices does, from which time on.
+// script is what the server of the prices does, from which time on, a round being a beat.
 var script = []struct {
 	at    time.Duration
 	what  string
@@ -52,15 +53,15 @@ func main() {
 }
 
 func run(w io.Writer, live bool) error {
-	start := time.Now()
+	var round atomic.Int64 // of requests: by it, not by the clock, the servers know what to do
 	catalog := httptest.NewServer(http.HandlerFunc(answer))
 	defer catalog.Close()
-	prices := httptest.NewServer(breaksDown(start))
+	prices := httptest.NewServer(breaksDown(&round))
 	defer prices.Close()
-	twin := httptest.NewServer(breaksDown(start))
+	twin := httptest.NewServer(breaksDown(&round))
 	defer twin.Close()
 
-	show := newScreen(w, live, start)
+	show := newScreen(w, live, time.Now())
 
 	// The circuits and their rules. All of this is optional: httpbreaker.New(nil)
 	// has a set of its own. Here the time for which a circuit stays open is cut down
@@ -103,6 +104,7 @@ func run(w io.Writer, live bool) error {
 	defer ticker.Stop()
 	var calls sync.WaitGroup
 	for n := range beats {
+		round.Store(int64(n))
 		show.beat(n)
 		for _, s := range streams {
 			calls.Go(func() {
@@ -152,12 +154,12 @@ func circuitOf(server *httptest.Server, circuits *breaker.Set) (*breaker.Breaker
 	return circuits.Get(u.Host), nil
 }
 
-// breaksDown serves by the script, whose time runs from start.
-func breaksDown(start time.Time) http.HandlerFunc {
+// breaksDown serves by the script.
+func breaksDown(round *atomic.Int64) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		serve := script[0].serve
 		for _, scene := range script {
-			if time.Since(start) >= scene.at {
+			if time.Duration(round.Load())*beat >= scene.at {
 				serve = scene.serve
 			}
 		}
