@@ -38,7 +38,7 @@ var fewer = Options{Rounds: 2, Each: 20}
 var patient = breaker.Config{ConsecutiveFailures: 100, ConsecutiveSpan: 10 * time.Second, FailureRate: -1, OpenFor: 10 * time.Second}
 
 func TestBetterSettingsAreFoundAndHold(t *testing.T) {
-	l := log(t, func(second int, _ float64) bool { return second%600 < 60 }) // an outage every ten minutes
+	l := log(t, func(second int, _ float64) bool { return second%240 < 45 }) // an outage every four minutes
 	f, err := Run(t, l, patient, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestBetterSettingsAreFoundAndHold(t *testing.T) {
 			t.Errorf("half %d: %+v", half, f.Best.Halves[half])
 		}
 	}
-	if n := changes(f.Best.Config); n > changes(patient)+5 {
+	if n := changes(f.Best.Config); n > changes(patient)+4 {
 		t.Errorf("%d settings changed, where few matter: %s", n, f.Best.Config)
 	}
 	for i := range f.Frontier {
