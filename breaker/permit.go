@@ -52,7 +52,7 @@ func (p Permit) number() uint16 { return uint16(p.tag >> permitNumberShift) }
 // Done ends the call with its outcome.
 func (p *Permit) Done(o Outcome) {
 	if b := p.b; b != nil && o == Success && p.tag&permitSlow == 0 {
-		if p.tag&permitPlainMask == 0 && b.word.count(p.tag, &b.shared.clock) == counted {
+		if p.tag&permitPlainMask == 0 && b.word.count(p.tag, &b.shared.clock, 0) == counted {
 			p.b = nil
 			return
 		}
@@ -65,9 +65,9 @@ func (p *Permit) Done(o Outcome) {
 
 // succeed books a success without the lock, if that is all there is to do.
 func (p *Permit) succeed() bool {
-	b := p.b
+	b, now := p.b, int64(0)
 	if p.tag&permitTimed != 0 {
-		now := b.shared.now()
+		now = b.shared.now()
 		took := p.took(now)
 		if r := b.rules.Load(); r.SlowCall > 0 && took >= int64(r.SlowCall) {
 			return false
@@ -75,7 +75,7 @@ func (p *Permit) succeed() bool {
 		b.pace.took(took, now)
 	}
 	w := b.at(p.stripe())
-	switch w.count(p.tag, &b.shared.clock) {
+	switch w.count(p.tag, &b.shared.clock, now) {
 	case refused:
 		return false
 	case conflicted:

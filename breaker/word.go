@@ -85,15 +85,23 @@ const (
 	conflicted // another core has written to the word meanwhile
 )
 
-// count books a success without the lock.
+// count books a success without the lock, now or, if that is 0, at a time that it looks
+// up if need be.
 //
-// In a rush it looks at the clock for one success in rushCounts only. So up to
+// In a rush it looks at the time for one success in rushCounts only. So up to
 // rushCounts − 1 of them may stand in the bucket before theirs.
-func (w *word) count(tag uint64, c *clock) int {
+func (w *word) count(tag uint64, c *clock, now int64) int {
 	bits := w.bits.Load()
-	if generationOf(bits^tag) != 0 || bits&(countFast|countFull) != countFast ||
-		(bits&rush == 0 || bits%rushCounts == 0) && c.now() >= w.bucketEnd.Load() {
+	if generationOf(bits^tag) != 0 || bits&(countFast|countFull) != countFast {
 		return refused
+	}
+	if bits&rush == 0 || bits%rushCounts == 0 {
+		if now == 0 {
+			now = c.now()
+		}
+		if now >= w.bucketEnd.Load() {
+			return refused
+		}
 	}
 	if w.bits.CompareAndSwap(bits, bits+1) {
 		return counted
