@@ -186,6 +186,9 @@ func (b *Breaker) reasonOfRun(c Counts, now int64) string {
 		return fmt.Sprintf("%s in a row failed or were unanswered after %s%s",
 			plural(c.ConsecutiveFailures, "call"), short(r.SlowCall), over)
 	}
+	if c.ConsecutiveFailures == 1 {
+		return "1 call failed" + over
+	}
 	return plural(c.ConsecutiveFailures, "call") + " in a row failed" + over
 }
 
