@@ -39,8 +39,8 @@ type results struct {
 	others             []float64 // for each round, the cores that other processes kept busy
 }
 
-// undisturbed is the share of the cores that a benchmark wanted, below which its
-// sample is left out: others had them, or its goroutines were not running at once.
+// undisturbed is the share of the core that a benchmark wanted, or of the cores that it
+// has in most rounds, below which its sample is left out: others had them.
 const undisturbed = 0.9
 
 // A run is busy if others had more than busyOthers cores in the middle of the rounds, or
@@ -84,7 +84,26 @@ func (r *results) read(text []byte) error {
 			r.add(round, line)
 		}
 	}
+	r.leaveOut()
 	return nil
+}
+
+// leaveOut leaves out the times of the rounds in which a benchmark on several cores had
+// fewer of them than in most. All of them it has only if its callers never wait for each
+// other.
+func (r *results) leaveOut() {
+	for m, had := range r.values {
+		if m.unit != busyCores || m.cores == 1 {
+			continue
+		}
+		times := r.values[measure{m.name, m.cores, cpu}]
+		usual := figureOf(had).median
+		for round := range times {
+			if had[round] < undisturbed*usual {
+				times[round] = math.NaN()
+			}
+		}
+	}
 }
 
 // set puts a value into its round. Rounds that were left out before have a NaN.
@@ -103,13 +122,11 @@ func (r *results) add(round int, line *benchfmt.Result) {
 		name = strings.TrimSuffix(name, string(parts[n-1]))
 	}
 	disturbed := false
-	if had, ok := line.Value(busyCores); ok {
-		disturbed = had < undisturbed*float64(min(cores, r.Cores))
-		if cores == 1 { // with two, a breaker whose callers wait for each other is idle by itself
-			r.samples++
-			if disturbed {
-				r.disturbed++
-			}
+	if had, ok := line.Value(busyCores); ok && cores == 1 {
+		disturbed = had < undisturbed
+		r.samples++
+		if disturbed {
+			r.disturbed++
 		}
 	}
 	for _, v := range line.Values {

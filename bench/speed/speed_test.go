@@ -62,15 +62,18 @@ func TestIntervalTakesSixRounds(t *testing.T) {
 	}
 }
 
-func TestSampleWithAnIdleCoreIsLeftOut(t *testing.T) {
+// Two callers that wait for each other keep less than two cores busy in every round.
+func TestSampleWithFewerCoresThanUsualIsLeftOut(t *testing.T) {
 	r := measured(t, 0,
-		"BenchmarkA-2 1 10 cpu-ns/op 1.95 busy-cores 0 allocs/op",
-		"BenchmarkA-2 1 7 cpu-ns/op 1.2 busy-cores 0 allocs/op",
-		"BenchmarkA-8 1 7 cpu-ns/op 1.9 busy-cores 0 allocs/op") // all that the machine has
-	if f := r.figure("A", 2, cpu); f.median != 10 || f.rounds != 1 {
-		t.Errorf("%+v", f)
+		"BenchmarkA-2 1 10 cpu-ns/op 1.95 busy-cores 0 allocs/op\nBenchmarkWaits-2 1 90 cpu-ns/op 1.2 busy-cores",
+		"BenchmarkA-2 1 7 cpu-ns/op 1.2 busy-cores 0 allocs/op\nBenchmarkWaits-2 1 90 cpu-ns/op 1.15 busy-cores",
+		"BenchmarkA-2 1 10 cpu-ns/op 1.9 busy-cores 0 allocs/op\nBenchmarkWaits-2 1 20 cpu-ns/op 0.6 busy-cores")
+	for name, want := range map[string]float64{"A": 10, "Waits": 90} {
+		if f := r.figure(name, 2, cpu); f.median != want || f.rounds != 2 {
+			t.Errorf("%s: %+v", name, f)
+		}
 	}
-	if f := r.figure("A", 2, allocs); f.rounds != 2 {
+	if f := r.figure("A", 2, allocs); f.rounds != 3 {
 		t.Errorf("allocations: %+v", f)
 	}
 	if r.busy() {
