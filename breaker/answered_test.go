@@ -266,6 +266,16 @@ func TestProbeThatIsAnsweredAndGoesOn(t *testing.T) {
 		probe.Done(breaker.Failure)
 		r.wantOpenFor(20 * time.Second)
 	})
+	inBubble(t, runRule, func(r rig) { // an answer that comes too late changes nothing
+		r.fail(3)
+		time.Sleep(10 * time.Second)
+		probe := r.admit()
+		time.Sleep(10 * time.Second)
+		probe.Answered()
+		r.wantOpenFor(20 * time.Second)
+		probe.Done(breaker.Success)
+		r.wantOpenFor(20 * time.Second)
+	})
 	inBubble(t, with(runRule, func(c *breaker.Config) { c.ProbeSuccesses = 2 }), func(r rig) { // it counts once
 		r.fail(3)
 		time.Sleep(10 * time.Second)

@@ -233,6 +233,82 @@ func TestSendingGivesItsPlaceBack(t *testing.T) {
 	})
 }
 
+// Once it is sent an upload has no place in the slow start, and gives back none when it
+// ends: that would be another call's.
+func TestUploadGivesItsPlaceBackOnce(t *testing.T) {
+	inBubble(t, startRule, func(r rig) {
+		r.recover(200)
+		upload := r.admit()
+		s := upload.Sending()
+		r.fill()
+		s.Sent()
+		upload.Answered()
+		r.admit()
+		r.reject()
+		upload.Done(breaker.Ignored)
+		r.reject()
+	})
+	inBubble(t, startRule, func(r rig) {
+		r.recover(200)
+		upload := r.admit()
+		s := upload.Sending()
+		time.Sleep(time.Millisecond)
+		r.fill()
+		s.Sent()
+		upload.Answered() // which is when its place is free
+		r.admit()
+		r.reject()
+		upload.Done(breaker.Ignored)
+		r.reject()
+	})
+}
+
+// A call that was not timed when it was admitted is timed from Sent on, and one that was
+// never timed has taken no time.
+func TestCallIsTimedFromSentOn(t *testing.T) {
+	inBubble(t, breaker.Config{}, func(r rig) {
+		var failed []breaker.Call
+		r.b = breaker.New("peer", breaker.Config{}, breaker.Hooks{Failed: func(c breaker.Call) { failed = append(failed, c) }})
+		r.drive(100, 5*time.Second, healthy) // so busy that few calls are timed
+		untimed := func() *breaker.Permit {
+			for {
+				p := r.admit()
+				time.Sleep(time.Millisecond)
+				if p.Elapsed() == 0 {
+					return p
+				}
+				p.Done(breaker.Success)
+			}
+		}
+		p := untimed()
+		time.Sleep(time.Second)
+		if got := p.Elapsed(); got != 0 {
+			r.Errorf("%v have elapsed of a call that is not timed", got)
+		}
+		p.Done(breaker.Failure)
+		r.succeed(1)
+		p = untimed()
+		s := p.Sending()
+		s.Sent()
+		time.Sleep(time.Second)
+		p.Answered()
+		if got := p.Elapsed(); got != time.Second {
+			r.Errorf("%v have elapsed since Sent, want 1s", got)
+		}
+		p.Done(breaker.Failure)
+		if got := p.Elapsed(); got != 0 {
+			r.Errorf("%v have elapsed of a call that has ended", got)
+		}
+		if len(failed) != 2 || failed[0].Duration != 0 || failed[1].Duration != time.Second {
+			r.Errorf("%+v", failed)
+		}
+		var zero breaker.Permit
+		if got := zero.Elapsed(); got != 0 {
+			r.Errorf("%v have elapsed of no call", got)
+		}
+	})
+}
+
 // Sent may come from another goroutine while the call ends: the books are right, however
 // the two meet.
 func TestSentWhileTheCallEnds(t *testing.T) {

@@ -159,6 +159,53 @@ func TestShareIsAllWhenFewCallsAreLeft(t *testing.T) {
 	})
 }
 
+// Too few calls open nothing, either: of those before them, most have left the window.
+func TestFewCallsLeftDoNotOpenWhileShedding(t *testing.T) {
+	inBubble(t, shedRule, func(r rig) {
+		r.toShedding()
+		r.sleepUntil(10 * time.Second)
+		r.fail(5)
+		if s := r.b.Snapshot(); s.State != breaker.HalfOpen || s.Counts.Calls != 7 || s.Counts.Failures != 7 {
+			r.Errorf("%+v", s)
+		}
+		r.fail(3) // which are as many as MinCalls together
+		r.want(breaker.Open)
+	})
+}
+
+// When ShedRate is switched off, a circuit that sheds closes with the next call.
+func TestSheddingEndsWhereItIsSwitchedOff(t *testing.T) {
+	inBubble(t, shedRule, func(r rig) {
+		r.toShedding()
+		if err := r.b.Update(with(countRule, func(c *breaker.Config) { c.Failures = 100 })); err != nil {
+			r.Fatal(err)
+		}
+		for r.b.State() == breaker.HalfOpen {
+			if p, err := r.b.Allow(r.Context()); err == nil {
+				p.Done(breaker.Failure)
+			}
+		}
+		r.wantSeen(breaker.HalfOpen, breaker.Closed)
+	})
+}
+
+// A peer that asks for a moment while nearly all of its calls fail does not shorten what
+// ShedRate asks for.
+func TestPermitTripWhileShedding(t *testing.T) {
+	inBubble(t, with(shedRule, func(c *breaker.Config) { c.ProbeShare = 0.6 }), func(r rig) {
+		r.toShedding()
+		p, err := r.b.Allow(r.Context())
+		for err != nil {
+			p, err = r.b.Allow(r.Context())
+		}
+		p.Trip(time.Nanosecond, "please")
+		r.want(breaker.Open)
+		if s := r.b.Snapshot(); s.Origin != breaker.ByRules || s.Reason != "7 of 12 calls failed in 10s" {
+			r.Errorf("%+v", s)
+		}
+	})
+}
+
 // At a rate just about ShedRate, states change seldom.
 func TestSheddingDoesNotFlap(t *testing.T) {
 	for seed := range uint64(2) {

@@ -70,6 +70,50 @@ func TestHostThatHangsInPartIsShed(t *testing.T) {
 	})
 }
 
+// The share follows how many hang, and once the calls are answered again all of them are
+// let through, and the circuit closes.
+func TestHostThatHungInPartIsClosedAgain(t *testing.T) {
+	for name, end := range map[string]breaker.Outcome{"hanging calls fail": breaker.Failure, "hanging calls are given up": breaker.Ignored} {
+		inBubble(t, breaker.Config{ConsecutiveFailures: -1}, func(r rig) {
+			through := 0
+			hanging := func(tenths int) func(int) (time.Duration, breaker.Outcome) {
+				return func(n int) (time.Duration, breaker.Outcome) {
+					through++
+					if n%10 < tenths {
+						return 10 * time.Second, end
+					}
+					return healthy(n)
+				}
+			}
+			r.drive(100, 20*time.Second, healthy)
+			r.drive(100, 40*time.Second, hanging(6))
+			if s := r.b.Snapshot(); s.State != breaker.HalfOpen || s.Share >= 1 {
+				r.Errorf("%s: %+v", name, s)
+			}
+			if end == breaker.Ignored { // which is not in the failure rate
+				through = 0
+				r.drive(100, 100*time.Second, hanging(7))
+				if through > 1500 { // the 2.2th power of 3 / 7 is 0.155
+					r.Errorf("%d of 6000 let through while seven in ten hang", through)
+				}
+			}
+			r.drive(100, 3*time.Minute, healthy)
+			r.want(breaker.Closed) // TODO wantSeen
+		})
+	}
+}
+
+// Hangs are judged once 20 calls have succeeded.
+func TestHangsAreJudgedAfterTwentySuccesses(t *testing.T) {
+	for good, want := range map[int]breaker.State{19: breaker.Closed, 20: breaker.Open} {
+		inBubble(t, breaker.Config{ConsecutiveFailures: -1, ShedRate: -1}, func(r rig) {
+			r.succeed(good)
+			r.drive(20, 5*time.Second, hangs)
+			r.want(want)
+		})
+	}
+}
+
 // Whatever legitimately takes long convicts nobody.
 func TestSlowHostsAreNoHangs(t *testing.T) {
 	for name, call := range map[string]func(n int) (time.Duration, breaker.Outcome){
