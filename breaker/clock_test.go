@@ -123,3 +123,48 @@ func TestOverdueAfterALongLife(t *testing.T) {
 		}
 	}
 }
+
+// Places of a slow start that were taken in another bubble, at times that are still to
+// come in this one, are taken by nobody.
+func TestPlacesInTwoBubbles(t *testing.T) {
+	b := breaker.New("peer", startRule)
+	var late []*breaker.Permit
+	var places int
+	synctest.Test(t, func(t *testing.T) {
+		r := rig{T: t, b: b, start: time.Now()}
+		time.Sleep(time.Hour)
+		r.recover(200)
+		late = r.fill()
+		places = len(late)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := rig{T: t, b: b, start: time.Now()}
+		r.want(breaker.HalfOpen)
+		out := r.fill()
+		if len(out) != places {
+			t.Errorf("%d places, want %d", len(out), places)
+		}
+		doneAll(late, breaker.Ignored)
+		r.reject()
+		doneAll(out, breaker.Ignored)
+		if out = r.fill(); len(out) != places {
+			t.Errorf("%d places once they were given back, want %d", len(out), places)
+		}
+	})
+}
+
+// Successes that were counted in another bubble, at times that are still to come in this
+// one, are in no window.
+func TestSuccessesOfAnotherBubble(t *testing.T) {
+	b := breaker.New("peer", breaker.Config{})
+	synctest.Test(t, func(t *testing.T) {
+		r := rig{T: t, b: b, start: time.Now()}
+		time.Sleep(3 * time.Second)
+		r.succeed(100)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		if c := b.Snapshot().Counts; c.Calls != 0 {
+			t.Errorf("%+v", c)
+		}
+	})
+}

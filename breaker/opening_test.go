@@ -312,3 +312,15 @@ func TestWaitForAProbeIsBounded(t *testing.T) {
 		})
 	}
 }
+
+// However often a circuit has opened, it waits for MaxOpenFor.
+func TestBackoffStaysAtItsCap(t *testing.T) {
+	inBubble(t, runRule, func(r rig) {
+		r.fail(3)
+		for range 300 {
+			time.Sleep(64 * time.Second)
+			r.fail(1)
+		}
+		r.wantOpenFor(64 * time.Second)
+	})
+}

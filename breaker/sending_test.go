@@ -154,9 +154,12 @@ func TestEndsWhileSending(t *testing.T) {
 		if got := b.Snapshot(); got.InFlight != 0 {
 			t.Errorf("a second Sending has ended the first: %+v", got)
 		}
+		if got := p.Elapsed(); got != 0 {
+			t.Errorf("%v have elapsed since a second Sending, want 0", got)
+		}
 		first.Sent()
 		p.Done(breaker.Success)
-		if got := b.Snapshot(); got.InFlight != 0 || got.Answered != 0 {
+		if got := b.Snapshot(); got.InFlight != 0 || got.Answered != 0 || got.Totals.Slow != 0 {
 			t.Errorf("%+v", got)
 		}
 	})

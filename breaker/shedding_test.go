@@ -206,6 +206,29 @@ func TestPermitTripWhileShedding(t *testing.T) {
 	})
 }
 
+// A share that follows from failures is told as such, however many calls are in flight.
+func TestSheddingByTheRateIsNoHang(t *testing.T) {
+	inBubble(t, with(breaker.Config{}, func(c *breaker.Config) { c.ConsecutiveFailures = -1 }), func(r rig) {
+		r.drive(200, 20*time.Second, healthy)
+		call := failing(0.6, 1)
+		r.drive(200, 40*time.Second, func(n int) (time.Duration, breaker.Outcome) {
+			_, outcome := call(n)
+			return 200 * time.Millisecond, outcome
+		})
+		r.want(breaker.HalfOpen)
+		for {
+			p, err := r.b.Allow(r.Context())
+			if err != nil {
+				if !strings.Contains(err.Error(), "calls failed") {
+					r.Error(err)
+				}
+				return
+			}
+			p.Done(breaker.Ignored)
+		}
+	})
+}
+
 // At a rate just about ShedRate, states change seldom.
 func TestSheddingDoesNotFlap(t *testing.T) {
 	for seed := range uint64(2) {

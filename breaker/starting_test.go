@@ -213,6 +213,82 @@ func TestFailuresInASlowStart(t *testing.T) {
 	})
 }
 
+// After a failure the bound grows by one a round of calls, until 50 have succeeded in a
+// row; then by one a call again.
+func TestSlowStartIsGentleAfterAFailure(t *testing.T) {
+	inBubble(t, startRule, func(r rig) {
+		r.recover(200)
+		out := r.fill()
+		out[0].Done(breaker.Failure)
+		doneAll(out[1:], breaker.Ignored)
+		bound, good := len(out)/2, 0
+		for good < 50 {
+			out = r.fill()
+			if len(out) != bound {
+				r.Fatalf("%d in flight after %d successes, want %d", len(out), good, bound)
+			}
+			for _, p := range out { // they end one by one, while others are rejected
+				p.Done(breaker.Success)
+				doneAll(r.fill(), breaker.Ignored)
+			}
+			good += len(out)
+			bound++
+		}
+		for _, p := range r.fill() {
+			p.Done(breaker.Success)
+			doneAll(r.fill(), breaker.Ignored)
+		}
+		if got := len(r.fill()); got < 3*bound/2 {
+			r.Errorf("%d in flight in the round after %d successes, %d in the one before", got, good, bound)
+		}
+	})
+}
+
+// Share is of the last hundred calls or so.
+func TestShareInASlowStartIsOfLate(t *testing.T) {
+	inBubble(t, startRule, func(r rig) {
+		r.recover(200)
+		for range 2 {
+			out := r.fill()
+			for range 300 {
+				r.reject()
+			}
+			if s := r.b.Snapshot(); s.Share > 0.1 {
+				r.Errorf("share %v after 300 were rejected", s.Share)
+			}
+			doneAll(out, breaker.Ignored)
+			r.ignore(300)
+			if s := r.b.Snapshot(); s.Share < 0.9 {
+				r.Errorf("share %v after 300 were let through", s.Share)
+			}
+		}
+	})
+}
+
+// A place that was taken back after ProbeTimeout is not given back once more when its
+// call ends after all: it may be another call's by then.
+func TestPlacesAreTakenBackOnce(t *testing.T) {
+	for _, later := range []time.Duration{
+		11250 * time.Millisecond, 12500 * time.Millisecond, time.Minute, time.Hour, // an eighth of ProbeTimeout is a step
+	} {
+		inBubble(t, startRule, func(r rig) {
+			r.recover(200)
+			lost := r.fill()
+			time.Sleep(later)
+			out := r.fill()
+			if len(out) != len(lost) {
+				r.Fatalf("%v later there are %d places, want %d", later, len(out), len(lost))
+			}
+			doneAll(lost, breaker.Ignored)
+			r.reject()
+			doneAll(out, breaker.Ignored)
+			if again := r.fill(); len(again) != len(out) {
+				r.Errorf("%v later there are %d places, and then %d", later, len(out), len(again))
+			}
+		})
+	}
+}
+
 // A peer that asks for a rest in the slow start gets it.
 func TestPermitTripInASlowStart(t *testing.T) {
 	inBubble(t, startRule, func(r rig) {
