@@ -140,10 +140,10 @@ func (b *Breaker) windowText(c Counts) string {
 func (b *Breaker) reasonToOpen(c Counts, failedIn int, now int64) string {
 	r := b.rules.Load()
 	switch {
-	case r.FailureRate > 0 && c.Calls >= r.MinCalls && c.Failures > 0 && c.FailureRate() >= r.FailureRate &&
+	case r.FailureRate > 0 && c.Calls >= r.MinCalls && c.FailureRate() >= r.FailureRate &&
 		(b.past().calls != nil || failedIn > 1):
 		return b.failedOf(c)
-	case r.SlowCall > 0 && r.SlowRate > 0 && c.Calls+c.Overdue >= r.MinCalls && c.Slow+c.Overdue > 0 &&
+	case r.SlowCall > 0 && r.SlowRate > 0 && c.Calls+c.Overdue >= r.MinCalls &&
 		c.SlowRate() >= r.SlowRate:
 		reason := fmt.Sprintf("%d of %d calls took %s or longer %s",
 			c.Slow+c.Overdue, c.Calls+c.Overdue, short(r.SlowCall), b.windowText(c))
