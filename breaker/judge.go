@@ -94,7 +94,7 @@ func (b *Breaker) judgeShedding(s *shedding, now int64) {
 	switch rate := c.FailureRate(); {
 	case r.ShedRate < 0 || rate < calmShare*r.ShedRate:
 		b.stopShedding(now)
-	case c.Calls >= r.MinCalls && (s.byRate < 1 || rate >= r.ShedRate):
+	case c.Calls >= r.MinCalls:
 		b.shedOrOpen(c, now)
 	}
 }
