@@ -267,7 +267,7 @@ func (b *Breaker) judgeWaiting(now int64) {
 // after all: the peer is slow, not dead.
 func (b *Breaker) disproved(p Permit, now int64) {
 	h := b.history
-	if h.outage == nil || !h.outage.hung || generationOf(p.tag^h.outage.hungIn) != 0 || b.state() == Closed {
+	if h.outage == nil || !h.outage.hung || generationOf(p.tag^h.outage.hungIn) != 0 {
 		return
 	}
 	if _, starts := h.phase.(*starting); starts {
