@@ -375,7 +375,7 @@ func (b *Breaker) settle(p *Permit, v verdict, now int64) (c Call, askTrip bool)
 	}
 	_, isShedding := phase.(*shedding)
 	asks := v.outcome != Ignored && (v.outcome == Failure || c.Slow) && (phase == nil || isShedding)
-	return c, asks && r.Trip != nil && b.state() != Open
+	return c, asks && r.Trip != nil
 }
 
 // add counts the end of a call. Successes are reckoned, see succeeded.
