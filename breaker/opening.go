@@ -43,7 +43,7 @@ func (b *Breaker) openAsked(at int64, origin Origin, reason string, v verdict) {
 		h.level++
 	}
 	until := after(at, jittered(wait, spread))
-	if asked := after(at, v.trip); v.trip > 0 && asked > until {
+	if asked := after(at, v.trip); asked > until {
 		until, origin, reason = asked, ByPeer, v.reason
 	}
 	b.openUntil(at, until, origin, reason)
