@@ -95,7 +95,7 @@ func (b *Breaker) demand(now int64) float64 {
 
 // backoff doubles d once for each level, up to limit.
 func backoff(d, limit time.Duration, level uint8) time.Duration {
-	for ; level > 0 && d < limit; level-- {
+	for ; level > 0; level-- {
 		if d > limit/2 {
 			return limit
 		}
