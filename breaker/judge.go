@@ -22,7 +22,7 @@ func (b *Breaker) settleCounted(p Permit, c Call, v verdict, now int64) {
 		if reason != "" {
 			b.openAsked(now, ByRules, reason, v)
 		} else {
-			b.openAtLeast(now, v.trip, ByPeer, v.reason)
+			b.openUntil(now, after(now, v.trip), ByPeer, v.reason)
 		}
 	case c.Outcome == Failure || c.Slow:
 		b.judge(now)

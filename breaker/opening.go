@@ -129,12 +129,3 @@ func (b *Breaker) openUntil(at, until int64, origin Origin, reason string) {
 		o.err.Until = b.shared.time(until)
 	}
 }
-
-// openAtLeast opens the circuit for d, or an open one for no less than that.
-func (b *Breaker) openAtLeast(at int64, d time.Duration, origin Origin, reason string) {
-	until := after(at, d)
-	if o, open := b.past().phase.(*opening); open && until <= o.until {
-		return
-	}
-	b.openUntil(at, until, origin, reason)
-}

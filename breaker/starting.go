@@ -104,7 +104,7 @@ func (s *starting) settle(b *Breaker, p Permit, c Call, v verdict, now int64) {
 			why := fmt.Sprintf("%s in a row failed in the slow start, after: %s", plural(s.failed, "call"), b.history.cause())
 			b.openAsked(now, ByProbe, why, v)
 		case v.trip > 0:
-			b.openAtLeast(now, v.trip, ByPeer, v.reason)
+			b.openUntil(now, after(now, v.trip), ByPeer, v.reason)
 		}
 		return
 	}
