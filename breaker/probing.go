@@ -45,7 +45,7 @@ func (*probing) share(*Breaker, int64) float64 { return 0 }
 // lease.
 func (p *probing) free(permit Permit) {
 	for i := range p.out {
-		if permit.Probe() && p.out[i].number == permit.number() {
+		if p.out[i].number == permit.number() {
 			p.out[i].answered = true
 		}
 	}
