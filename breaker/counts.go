@@ -60,7 +60,7 @@ func (r *run) outlived(now int64) bool {
 	if now-m.at < int64(lasting) && now >= m.at {
 		return false
 	}
-	if m.at != 0 && m.answered > m.ended {
+	if m.answered > m.ended {
 		return true
 	}
 	m.at, m.answered, m.ended = now, r.answered, 0
