@@ -109,8 +109,6 @@ func (b *Breaker) beginGeneration() {
 	b.window.ok += uint32(b.nextGeneration())
 	h := b.remember()
 	h.hang, h.overdue = nil, nil
-	h.run.number++ // of no call in flight
-	h.run.answered, h.run.marked = 0, run{}.marked
 	if b.mode <= Observe {
 		b.nextLook.Store(0)
 	}
