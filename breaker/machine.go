@@ -157,7 +157,7 @@ func (b *Breaker) share(now int64) float64 {
 
 // until is when an open circuit is probed, or zero.
 func (b *Breaker) until() (t time.Time) {
-	if o, open := b.past().phase.(*opening); open && b.effective() == Open && b.mode != ForceOpen && o.until != never {
+	if o, open := b.past().phase.(*opening); open && b.mode <= Observe && o.until != never {
 		t = b.shared.time(o.until)
 	}
 	return t
