@@ -162,7 +162,7 @@ func (b *Breaker) freePlace(p *Permit) {
 // called. It is zero while the call is being sent, where no rule and no hook needed the clock, and once the call has
 // ended.
 func (p *Permit) Elapsed() time.Duration {
-	if p.b == nil || p.tag&permitTimed == 0 {
+	if p.b == nil {
 		return 0
 	}
 	now := p.b.shared.now()
