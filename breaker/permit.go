@@ -144,7 +144,7 @@ func (p *Permit) Answered() {
 	case h.run.length > 0 && p.tag&(permitProbe|permitPlace) == 0:
 		h.run.answered++
 		p.tag |= permitAnsweredInRun | uint64(h.run.number)<<permitNumberShift
-		if p.tag&permitTimed != 0 && began >= h.run.began {
+		if began >= h.run.began {
 			p.tag |= permitIndependent
 		}
 	}
