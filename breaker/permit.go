@@ -318,7 +318,7 @@ func (b *Breaker) settle(p *Permit, v verdict, now int64) (c Call, askTrip bool)
 		Outcome:  v.outcome,
 		Err:      v.err,
 		Duration: time.Duration(took),
-		Slow:     r.SlowCall > 0 && took >= int64(r.SlowCall) && p.tag&permitTimed != 0,
+		Slow:     r.SlowCall > 0 && took >= int64(r.SlowCall),
 		Probe:    p.Probe(),
 		Late:     generationOf(p.tag^b.generation()) != 0,
 	}
