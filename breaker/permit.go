@@ -344,7 +344,7 @@ func (b *Breaker) settle(p *Permit, v verdict, now int64) (c Call, askTrip bool)
 		}
 		return c, false
 	}
-	counts := b.mode != Disabled && b.mode != ForceOpen
+	counts := b.mode != Disabled
 	if c.Slow || c.Outcome != Success {
 		h := b.remember()
 		h.totals.add(c)
