@@ -236,7 +236,7 @@ func (s *Sending) wait(n int64) {
 		b.history.bypass.inFlight += int(n)
 		return
 	}
-	if now := b.shared.now(); n > 0 && b.lookDue(now) && b.mode <= Observe {
+	if now := b.shared.now(); n > 0 && b.lookDue(now) {
 		b.look(now) // which takes calls for admitted before it
 	}
 	b.admitted.Add(uint64(n))
@@ -370,7 +370,7 @@ func (b *Breaker) settle(p *Permit, v verdict, now int64) (c Call, askTrip bool)
 	default:
 		b.settleCounted(*p, c, v, now)
 	}
-	if b.lookDue(now) && b.mode <= Observe {
+	if b.lookDue(now) {
 		b.look(now)
 	}
 	_, isShedding := phase.(*shedding)
