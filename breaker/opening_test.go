@@ -317,10 +317,65 @@ func TestWaitForAProbeIsBounded(t *testing.T) {
 func TestBackoffStaysAtItsCap(t *testing.T) {
 	inBubble(t, runRule, func(r rig) {
 		r.fail(3)
-		for range 300 {
+		for i := range 300 {
 			time.Sleep(64 * time.Second)
 			r.fail(1)
+			if i >= 3 {
+				r.wantOpenFor(64 * time.Second)
+			}
 		}
-		r.wantOpenFor(64 * time.Second)
 	})
+}
+
+// Chance is reckoned with the calls that are being answered well among those of the run:
+// seven failures in any order with three of them, each with the rate of the 40 others.
+func TestChanceCountsAnsweredCallsAmongTheRun(t *testing.T) {
+	// 120 × 0.1⁷ × 0.9³ is 0.0000087, and 120 × 0.125⁷ × 0.875³ is 0.000038.
+	for failed, want := range map[int]breaker.State{4: breaker.Open, 5: breaker.Closed} {
+		cfg := breaker.Config{ConsecutiveFailures: 7, ConsecutiveSpan: -1, IndependentFailures: -1, ShedRate: -1}
+		inBubble(t, cfg, func(r rig) {
+			for i := range 37 {
+				if i < failed {
+					r.fail(1)
+				}
+				if i < 37-failed {
+					r.succeed(1)
+				}
+			}
+			r.fail(1)
+			for range 3 {
+				r.admit().Answered()
+			}
+			r.fail(6)
+			r.want(want)
+		})
+	}
+}
+
+// Probes have their time, however many there are and whatever is found of calls that
+// hang: what ends it is ProbeTimeout.
+func TestProbesThatHangHaveTheirTime(t *testing.T) {
+	for name, change := range map[string]func(*breaker.Config){
+		"HangAfter": func(c *breaker.Config) { c.HangAfter = 0 },
+		"SlowCall":  func(c *breaker.Config) { c.SlowCall = time.Second },
+	} {
+		cfg := with(runRule, func(c *breaker.Config) { c.Probes = 20 })
+		inBubble(t, with(cfg, change), func(r rig) {
+			r.succeed(30)
+			r.fail(3)
+			time.Sleep(10 * time.Second)
+			for range 20 {
+				r.admit()
+			}
+			for range 99 {
+				time.Sleep(100 * time.Millisecond)
+				r.reject()
+				r.want(breaker.HalfOpen)
+			}
+			time.Sleep(100 * time.Millisecond)
+			if e := r.reject(); e.State != breaker.Open {
+				r.Errorf("%s: %+v", name, e)
+			}
+		})
+	}
 }

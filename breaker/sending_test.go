@@ -236,34 +236,25 @@ func TestSendingGivesItsPlaceBack(t *testing.T) {
 	})
 }
 
-// Once it is sent an upload has no place in the slow start, and gives back none when it
-// ends: that would be another call's.
+// An upload gives its own place in the slow start back, and not that of a call which began
+// when it was sent.
 func TestUploadGivesItsPlaceBackOnce(t *testing.T) {
-	inBubble(t, startRule, func(r rig) {
-		r.recover(200)
-		upload := r.admit()
-		s := upload.Sending()
-		r.fill()
-		s.Sent()
-		upload.Answered()
-		r.admit()
-		r.reject()
-		upload.Done(breaker.Ignored)
-		r.reject()
-	})
-	inBubble(t, startRule, func(r rig) {
-		r.recover(200)
-		upload := r.admit()
-		s := upload.Sending()
-		time.Sleep(time.Millisecond)
-		r.fill()
-		s.Sent()
-		upload.Answered() // which is when its place is free
-		r.admit()
-		r.reject()
-		upload.Done(breaker.Ignored)
-		r.reject()
-	})
+	for _, answered := range []bool{false, true} {
+		inBubble(t, startRule, func(r rig) {
+			r.recover(200)
+			upload := r.admit()
+			s := upload.Sending()
+			time.Sleep(time.Second)
+			r.fill()
+			s.Sent()
+			if answered {
+				upload.Answered()
+			}
+			upload.Done(breaker.Ignored)
+			r.admit()
+			r.reject()
+		})
+	}
 }
 
 // A call that was not timed when it was admitted is timed from Sent on, and one that was

@@ -289,6 +289,19 @@ func TestPlacesAreTakenBackOnce(t *testing.T) {
 	}
 }
 
+// A host that answers one probe and then hangs is cut off as soon as that shows.
+func TestHangInASlowStart(t *testing.T) {
+	inBubble(t, with(startRule, func(c *breaker.Config) { c.HangAfter, c.SlowStart = 0, 40 }), func(r rig) {
+		r.recover(200)
+		r.want(breaker.HalfOpen)
+		seen := len(*r.seen)
+		r.drive(200, r.now()+4*time.Second, func(int) (time.Duration, breaker.Outcome) { return time.Minute, breaker.Failure })
+		if len(*r.seen) == seen || (*r.seen)[seen].To != breaker.Open || !strings.Contains((*r.seen)[seen].Reason, "unanswered") {
+			r.Errorf("%+v", (*r.seen)[seen:])
+		}
+	})
+}
+
 // A peer that asks for a rest in the slow start gets it.
 func TestPermitTripInASlowStart(t *testing.T) {
 	inBubble(t, startRule, func(r rig) {

@@ -218,6 +218,59 @@ func TestLateAnswerDisprovesTheHang(t *testing.T) {
 	})
 }
 
+// What disproves a hang is a call that has waited for as long as it takes to hang. Of one
+// that was not timed it is known only that it began before the circuit opened.
+func TestWhatDisprovesAHang(t *testing.T) {
+	for name, test := range map[string]struct {
+		timed, first, other bool
+		after               time.Duration
+		want                bool
+	}{
+		"one of the first":               {true, true, false, 100 * time.Millisecond, true},
+		"one of the last, too soon":      {true, false, false, time.Second, false},
+		"one that was not timed":         {false, false, false, 800 * time.Millisecond, true},
+		"not timed, and too soon":        {false, false, false, 500 * time.Millisecond, false},
+		"one of an earlier generation":   {true, true, true, 100 * time.Millisecond, false},
+		"one of the last, after a while": {true, false, false, 2100 * time.Millisecond, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, breaker.Config{OpenFor: 5 * time.Second, ProbeShare: -1, Jitter: -1}, func(r rig) {
+				other := r.admit()
+				r.b.Reset("test")
+				r.drive(100, 20*time.Second, healthy)
+				var out []*breaker.Permit
+				for r.b.State() == breaker.Closed {
+					p, err := r.b.Allow(r.Context())
+					if err != nil {
+						break
+					}
+					time.Sleep(10 * time.Millisecond)
+					if (p.Elapsed() > 0) == test.timed {
+						out = append(out, &p)
+					}
+				}
+				time.Sleep(test.after)
+				r.want(breaker.Open)
+				p := out[len(out)-1]
+				if test.first {
+					p = out[0]
+				}
+				if test.other {
+					p = other
+				}
+				p.Done(breaker.Success)
+				if closed := r.b.State() == breaker.Closed; closed != test.want {
+					r.Fatalf("closed %t, want %t", closed, test.want)
+				}
+				if test.want { // the peer is known as slow by now
+					r.drive(100, r.now()+4*time.Second, hangs)
+					r.want(breaker.Closed)
+				}
+			})
+		})
+	}
+}
+
 func TestHangsAreNotLookedForWhereThatIsOff(t *testing.T) {
 	inBubble(t, breaker.Config{HangAfter: -1, ConsecutiveFailures: -1}, func(r rig) {
 		r.drive(100, 20*time.Second, healthy)
