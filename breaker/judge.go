@@ -252,13 +252,6 @@ func (b *Breaker) judgeWaiting(now int64) {
 		h.outage.hung, h.outage.hungIn = true, generation
 		h.outage.hungAt, h.outage.hangFor = now, limit
 	case isShedding && s.byHang < 1:
-		if found.good >= 0.5 && found.waiting < found.answered {
-			s.byHang = 1
-			if s.byRate == 1 {
-				b.stopShedding(now)
-			}
-			return
-		}
 		b.shedByHang(now, found.share(), reason)
 	}
 }

@@ -98,7 +98,7 @@ func TestHostThatHungInPartIsClosedAgain(t *testing.T) {
 				}
 			}
 			r.drive(100, 3*time.Minute, healthy)
-			r.want(breaker.Closed) // TODO wantSeen
+			r.wantSeen(breaker.HalfOpen, breaker.Closed)
 		})
 	}
 }
