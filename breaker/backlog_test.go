@@ -37,7 +37,7 @@ func TestHangFoundFromCounts(t *testing.T) {
 			hang{waiting: 50 - 15, answered: 5, good: 0.1},
 		},
 		"what was before three limits is not looked at": {
-			[]moment{{0, 0, 0, 0}, {1, 100, 100, 100}, {2, 120, 100, 100}, {3, 140, 100, 100}, {4, 160, 100, 100}},
+			[]moment{{0, 50, 0, 0}, {1, 100, 100, 100}, {2, 120, 100, 100}, {3, 140, 100, 100}, {4, 160, 100, 100}},
 			hang{waiting: 40, answered: 0, good: 0},
 		},
 		"exactly three limits are": {
