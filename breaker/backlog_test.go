@@ -125,3 +125,30 @@ func TestBacklogIsCalmWhenFewCallsWait(t *testing.T) {
 		}
 	}
 }
+
+// A share that follows from calls that hang holds where few or no calls have ended of
+// late: that says nothing against it, as it does against one that follows from failures.
+func TestShareByHangsNeedsNoCallsThatEnd(t *testing.T) {
+	b := New("peer", Config{})
+	b.lock()
+	defer b.unlock()
+	now := b.shared.now()
+	b.shedByHang(now, 0.4, "calls hang")
+	if got := b.share(now); got != 0.4 {
+		t.Errorf("share %v, want 0.4", got)
+	}
+	for range 10 {
+		_, _ = b.decide(now)
+	}
+	if got := b.share(now); b.state() != HalfOpen || got != 0.4 {
+		t.Errorf("%v, share %v after ten calls, want half-open, 0.4", b.state(), got)
+	}
+	b.shedByHang(now, 1, "calls are answered again")
+	b.shedByRate(now, 0.4, "calls fail")
+	if got := b.share(now); got != 1 {
+		t.Errorf("share %v of no failures, want 1", got)
+	}
+	if _, _ = b.decide(now); b.state() != Closed {
+		t.Error("no call has ended for as long as the window, and the circuit is not closed")
+	}
+}

@@ -299,6 +299,21 @@ func TestRunOfOverdueCallsLastsSinceTheyBegan(t *testing.T) {
 			r.ignore(1) // the success is 2.9s ago, the calls began 4.9s ago
 		}
 	})
+	cfg.SlowCall, cfg.ConsecutiveSpan = time.Second, 10*time.Second
+	inBubble(t, cfg, func(r rig) { // nor with a run before it
+		first := r.admit()
+		time.Sleep(2 * time.Second)
+		r.ignore(1) // which notices that one is overdue
+		first.Done(breaker.Success)
+		r.sleepUntil(20 * time.Second)
+		for range 8 {
+			r.admit()
+		}
+		for range 8 {
+			time.Sleep(time.Second)
+			r.ignore(1)
+		}
+	})
 }
 
 // While calls end, Overdue is a lower bound, as they are taken for the oldest. It is
