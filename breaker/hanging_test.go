@@ -197,6 +197,21 @@ func TestOverdueIsNoticedInTime(t *testing.T) {
 	}
 }
 
+// The end of a call notices what is overdue as well as a new call does.
+func TestOverdueIsNoticedByTheEndOfACall(t *testing.T) {
+	inBubble(t, hangRule, func(r rig) {
+		for range 5 {
+			r.admit()
+			time.Sleep(300 * time.Millisecond)
+		}
+		last := r.admit()
+		time.Sleep(1200 * time.Millisecond)
+		r.want(breaker.Closed)
+		last.Done(breaker.Ignored)
+		r.want(breaker.Open)
+	})
+}
+
 // A quiet breaker opens at the first call that finds its rule met, also when
 // that comes long after.
 func TestOverdueIsNoticedByTheNextCall(t *testing.T) {

@@ -1,6 +1,7 @@
 package breaker_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -155,6 +156,40 @@ func TestSlowHostsAreNoHangs(t *testing.T) {
 		}
 		r.drive(20, 80*time.Second, healthy)
 		r.wantSeen()
+	})
+}
+
+// How long answers take is known whether or not their calls end without the lock: with
+// a hook they never do, and within one bucket of the window they do.
+func TestSlowAnswersAreKnownHoweverCallsEnd(t *testing.T) {
+	slow := func(int) (time.Duration, breaker.Outcome) { return 5 * time.Second, breaker.Success }
+	inBubble(t, breaker.Config{Window: 24 * time.Hour}, func(r rig) {
+		r.drive(20, 2*time.Minute, slow)
+		r.wantSeen()
+	})
+	inBubble(t, breaker.Config{}, func(r rig) {
+		r.b = breaker.New("peer", breaker.Config{}, breaker.Hooks{Done: func(context.Context, breaker.Call) {}})
+		r.drive(20, 2*time.Minute, slow)
+		if s := r.b.Snapshot(); s.Totals.Rejected > 0 {
+			r.Errorf("%+v", s)
+		}
+	})
+}
+
+// A busy host has few of its calls timed; once they have become rare all are.
+func TestRareCallsAreTimed(t *testing.T) {
+	inBubble(t, breaker.Config{}, func(r rig) {
+		r.drive(100, 5*time.Second, healthy)
+		time.Sleep(time.Minute)
+		r.ignore(1)
+		for range 3 {
+			p := r.admit()
+			time.Sleep(time.Second)
+			if got := p.Elapsed(); got != time.Second {
+				r.Errorf("%v have elapsed, want 1s", got)
+			}
+			p.Done(breaker.Success)
+		}
 	})
 }
 
