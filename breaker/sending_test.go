@@ -303,6 +303,27 @@ func TestCallIsTimedFromSentOn(t *testing.T) {
 	})
 }
 
+// Nor has an upload that was not timed to wait for its answer to be told how long it takes.
+func TestElapsedOfAnUploadThatIsNotTimed(t *testing.T) {
+	inBubble(t, breaker.Config{}, func(r rig) {
+		r.drive(100, 5*time.Second, healthy) // so busy that few calls are timed
+		for range 16 {
+			p := r.admit()
+			s := p.Sending()
+			time.Sleep(time.Millisecond)
+			if got := p.Elapsed(); got != 0 {
+				r.Errorf("%v have elapsed before Sent, want 0", got)
+			}
+			s.Sent()
+			time.Sleep(time.Second)
+			if got := p.Elapsed(); got != time.Second {
+				r.Errorf("%v have elapsed since Sent, want 1s", got)
+			}
+			p.Done(breaker.Success)
+		}
+	})
+}
+
 // Sent may come from another goroutine while the call ends: the books are right, however
 // the two meet.
 func TestSentWhileTheCallEnds(t *testing.T) {
