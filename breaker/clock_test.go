@@ -159,11 +159,20 @@ func TestSuccessesOfAnotherBubble(t *testing.T) {
 	b := breaker.New("peer", breaker.Config{})
 	synctest.Test(t, func(t *testing.T) {
 		r := rig{T: t, b: b, start: time.Now()}
-		time.Sleep(3 * time.Second)
-		r.succeed(100)
+		for range 20 {
+			time.Sleep(time.Second)
+			r.ignore(1)
+			r.succeed(100)
+		}
 	})
 	synctest.Test(t, func(t *testing.T) {
 		if c := b.Snapshot().Counts; c.Calls != 0 {
+			t.Errorf("%+v", c)
+		}
+		r := rig{T: t, b: b, start: time.Now()}
+		time.Sleep(15 * time.Second)
+		r.fail(1)
+		if c := b.Snapshot().Counts; c.Calls != 1 || c.Failures != 1 {
 			t.Errorf("%+v", c)
 		}
 	})

@@ -191,3 +191,41 @@ func TestWindowForgetsBucketByBucket(t *testing.T) {
 		})
 	}
 }
+
+// The buckets of a new window are filled from the moment on at which it is set.
+func TestShorterWindowIsFilledAtOnce(t *testing.T) {
+	cfg := with(countRule, func(c *breaker.Config) { c.Window, c.Failures = 100*time.Second, 1000 })
+	inBubble(t, cfg, func(r rig) {
+		r.succeed(1)
+		cfg.Window = 10 * time.Second
+		if err := r.b.Update(cfg); err != nil {
+			r.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		r.succeed(1)
+		time.Sleep(6 * time.Second)
+		if c := r.b.Snapshot().Counts; c.Calls != 1 {
+			r.Errorf("%+v", c)
+		}
+	})
+}
+
+// Calls that are being answered stay in the counts when the window becomes another.
+func TestNewWindowKeepsAnsweredCalls(t *testing.T) {
+	cfg := with(countRule, func(c *breaker.Config) { c.Window, c.Failures = 10*time.Second, 1000 })
+	inBubble(t, cfg, func(r rig) {
+		for range 5 {
+			r.admit().Answered()
+			time.Sleep(time.Second)
+			r.fail(1)
+		}
+		time.Sleep(2 * time.Second)
+		cfg.Window = 20 * time.Second
+		if err := r.b.Update(cfg); err != nil {
+			r.Fatal(err)
+		}
+		if c := r.b.Snapshot().Counts; c.Answered != 5 || c.Calls != 5 {
+			r.Errorf("%+v", c)
+		}
+	})
+}
