@@ -152,3 +152,21 @@ func TestShareByHangsNeedsNoCallsThatEnd(t *testing.T) {
 		t.Error("no call has ended for as long as the window, and the circuit is not closed")
 	}
 }
+
+// Under ForceOpen and Disabled nobody looks for calls that hang, whatever is set meanwhile.
+func TestNoLookIsDueInAForcedMode(t *testing.T) {
+	for _, mode := range []Mode{ForceOpen, Disabled} {
+		b := New("peer", Config{})
+		b.SetMode(mode, "test")
+		if err := b.Update(Config{SlowCall: time.Second}); err != nil {
+			t.Fatal(err)
+		}
+		if b.lookDue(b.shared.now() + int64(time.Hour)) {
+			t.Errorf("a look is due under %v", mode)
+		}
+		b.SetMode(Enforce, "test")
+		if !b.lookDue(b.shared.now()) {
+			t.Errorf("no look is due after %v", mode)
+		}
+	}
+}

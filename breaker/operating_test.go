@@ -292,3 +292,22 @@ func TestDoSpendsNothingOnAContextThatIsDone(t *testing.T) {
 		}
 	})
 }
+
+// A breaker that has met nothing but success takes new rules, too.
+func TestUpdateOfAHealthyBreaker(t *testing.T) {
+	inBubble(t, breaker.Config{}, func(r rig) {
+		r.succeed(10)
+		if err := r.b.Update(with(countRule, func(c *breaker.Config) { c.SlowCall, c.WindowCalls = time.Second, 10 })); err != nil {
+			r.Fatal(err)
+		}
+		r.fail(3)
+		r.want(breaker.Open)
+	})
+	inBubble(t, breaker.Config{}, func(r rig) {
+		if err := r.b.Update(breaker.Config{SlowCall: time.Second}); err != nil {
+			r.Fatal(err)
+		}
+		r.succeed(1)
+		r.wantSeen()
+	})
+}
