@@ -1,7 +1,9 @@
 package breaker
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -528,5 +530,51 @@ func TestZeroSet(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(10, func() { set.Get("a") }); n != 0 {
 		t.Errorf("Get allocates %v times", n)
+	}
+}
+
+func TestSetWithoutABound(t *testing.T) {
+	set := NewSet(Options{MaxKeys: -1})
+	flood(set, 100)
+	if got := set.Len(); got != 100 {
+		t.Errorf("%d members, want 100", got)
+	}
+}
+
+// What is kept of an evicted circuit is the mode that somebody has set, however often it
+// is evicted, and not one that it had from rules of before.
+func TestEvictedKeepsTheModeThatWasSet(t *testing.T) {
+	set := NewSet(Options{MaxKeys: 1, Config: Config{Mode: Observe}})
+	set.Get("set").SetMode(Disabled, "test")
+	for range 3 {
+		set.Get("other")
+		if got := set.Get("set").Snapshot().Mode; got != Disabled {
+			t.Errorf("mode %v, want disabled", got)
+		}
+	}
+	set.Get("other")
+	if err := set.Update(Options{MaxKeys: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if got := set.Get("other").Snapshot().Mode; got != Observe {
+		t.Errorf("mode %v after Update, want observe as before", got)
+	}
+	set.Get("another")
+	if got := set.Get("other").Snapshot().Mode; got != Enforce {
+		t.Errorf("mode %v, want enforce as the rules say", got)
+	}
+}
+
+// The error of an evicted circuit says until when it is open, if there is such a time.
+func TestEvictedOpenCircuitSaysUntilWhen(t *testing.T) {
+	for d, ends := range map[time.Duration]bool{time.Hour: true, math.MaxInt64: false} {
+		set := NewSet(Options{MaxKeys: 1})
+		set.Get("open").Trip(d, "test")
+		set.Get("other")
+		_, err := set.Get("open").Allow(t.Context())
+		var e *OpenError
+		if !errors.As(err, &e) || e.Until.IsZero() == ends {
+			t.Errorf("for %v: %+v", d, err)
+		}
 	}
 }
