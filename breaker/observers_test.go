@@ -437,3 +437,26 @@ func TestStoppedByAnotherHook(t *testing.T) {
 	stop = set.Watch(breaker.Hooks{StateChanged: func(breaker.Transition) { t.Error("called after stop had returned") }})
 	set.Get("peer").Trip(time.Second, "test")
 }
+
+// An observer is told whatever others do not want to know.
+func TestObserversBesideOthersThatWantNothing(t *testing.T) {
+	told := map[string]int{}
+	wants := breaker.Hooks{
+		StateChanged: func(breaker.Transition) { told["StateChanged"]++ },
+		Rejected:     func(context.Context, *breaker.OpenError) { told["Rejected"]++ },
+		Done:         func(context.Context, breaker.Call) { told["Done"]++ },
+		Failed:       func(breaker.Call) { told["Failed"]++ },
+	}
+	for _, hooks := range [][]breaker.Hooks{{wants, {}}, {{}, wants}} {
+		clear(told)
+		b := breaker.New("peer", countRule, hooks...)
+		for range 4 {
+			if p, err := b.Allow(t.Context()); err == nil {
+				p.Done(breaker.Failure)
+			}
+		}
+		if told["StateChanged"] != 1 || told["Rejected"] != 1 || told["Done"] != 3 || told["Failed"] != 3 {
+			t.Errorf("told %v", told)
+		}
+	}
+}
