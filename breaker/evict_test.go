@@ -578,3 +578,58 @@ func TestEvictedOpenCircuitSaysUntilWhen(t *testing.T) {
 		}
 	}
 }
+
+// Touch knows a breaker that has left its set.
+func TestTouchOfABreakerThatHasGone(t *testing.T) {
+	set := NewSet(Options{MaxKeys: 1})
+	removed := set.Get("removed")
+	if !set.Touch(removed) || !set.Touch(removed) {
+		t.Error("a member is said to have gone")
+	}
+	set.Remove("removed")
+	evicted := set.Get("evicted")
+	set.Get("other")
+	for name, b := range map[string]*Breaker{"removed": removed, "evicted": evicted} {
+		if set.Touch(b) {
+			t.Errorf("%s, and said to be a member", name)
+		}
+	}
+}
+
+// Remove forgets a circuit wherever it is kept.
+func TestRemoveForgetsTheRecord(t *testing.T) {
+	set := NewSet(Options{MaxKeys: 1})
+	set.Get("open").Trip(time.Hour, "test")
+	set.Get("other")
+	if got := set.Stats().Records; got != 1 {
+		t.Fatalf("%d records, want 1", got)
+	}
+	set.Remove("open")
+	if got := set.Get("open").State(); got != Closed || set.Stats().Records != 0 {
+		t.Errorf("%v after Remove; %+v", got, set.Stats())
+	}
+}
+
+// A new key for which Override makes no valid Config gets that of the set.
+func TestOverrideThatIsInvalidForANewKey(t *testing.T) {
+	set := NewSet(Options{Config: Config{OpenFor: time.Minute, Jitter: -1}, Override: func(_ string, c *Config) { c.OpenFor = -1 }})
+	b := set.Get("peer")
+	b.Trip(0, "test")
+	if got := b.rules.Load().OpenFor; got != time.Minute {
+		t.Errorf("OpenFor is %v, want 1m", got)
+	}
+}
+
+// Those who have to go since the set became smaller are told.
+func TestEvictedByUpdateIsTold(t *testing.T) {
+	set := NewSet(Options{MaxKeys: 10})
+	flood(set, 10)
+	gone := 0
+	o := Options{MaxKeys: 3, Hooks: []Hooks{{Evicted: func(string) { gone++ }}}}
+	if err := set.Update(o); err != nil {
+		t.Fatal(err)
+	}
+	if gone != 7 || set.Len() != 3 {
+		t.Errorf("%d evicted, %d left, want 7 and 3", gone, set.Len())
+	}
+}
