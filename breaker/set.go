@@ -109,7 +109,7 @@ func (o *options) rulesFor(key string) (*rules, error) {
 
 // equal compares rules; those with a Trip function equal none.
 func (r *rules) equal(s *rules) bool {
-	return r.Trip == nil && s.Trip == nil && reflect.DeepEqual(r.Config, s.Config)
+	return reflect.DeepEqual(r.Config, s.Config)
 }
 
 // NewSet returns an empty set. It panics if Options.Config is invalid, with the
