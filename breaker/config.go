@@ -168,7 +168,7 @@ func (c Config) Validate() error {
 	check(c.MinCalls <= math.MaxInt32, "MinCalls", c.MinCalls, "want at most 2147483647")
 	rate("FailureRate", c.FailureRate)
 	check(c.ShedRate < 1, "ShedRate", c.ShedRate, "want a share in (0, 1), zero for the default or a negative number for off")
-	if c.ShedRate > 0 && c.FailureRate > 0 {
+	if c.FailureRate > 0 {
 		check(c.ShedRate < c.FailureRate, "ShedRate", c.ShedRate,
 			fmt.Sprintf("want less than FailureRate = %v, at which the circuit opens", c.FailureRate))
 	}
