@@ -69,7 +69,7 @@ func (w *timeWindow) each(index int64, yield func(index int64, b bucket)) {
 	}
 	if w.older != nil {
 		for n := max(0, index-windowBuckets+1); n < w.index; n++ {
-			if b := w.older[n%windowBuckets]; b != (bucket{}) && n > w.index-windowBuckets {
+			if b := w.older[n%windowBuckets]; b != (bucket{}) {
 				yield(n, b)
 			}
 		}
