@@ -460,3 +460,41 @@ func TestObserversBesideOthersThatWantNothing(t *testing.T) {
 		}
 	}
 }
+
+// Who begins to watch hears of the next call through each circuit that is there, also of
+// one whose calls take no lock, and may stop in the middle of a hook of its own.
+func TestWatchHearsOfTheNextCall(t *testing.T) {
+	set := breaker.NewSet(breaker.Options{})
+	call := func(o breaker.Outcome) {
+		p, err := set.Get("peer").Allow(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Done(o)
+	}
+	for range 100 {
+		call(breaker.Success)
+	}
+	told := 0
+	var stop func()
+	stop = set.Watch(breaker.Hooks{Done: func(context.Context, breaker.Call) {
+		if told++; told == 2 {
+			stop()
+		}
+	}})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range 3 {
+			call(breaker.Success)
+		}
+	}()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("a hook that stops itself waits for itself")
+	}
+	if told != 2 {
+		t.Errorf("told of %d calls, want 2", told)
+	}
+}
