@@ -124,7 +124,7 @@ func attrsOf(t Transition) []slog.Attr {
 			"overdue", t.Counts.Overdue,
 			"consecutive_failures", t.Counts.ConsecutiveFailures))
 	}
-	if t.To == Open && !t.Until.IsZero() {
+	if !t.Until.IsZero() {
 		add(slog.Time("next_try", t.Until))
 	}
 	if t.To == HalfOpen {
