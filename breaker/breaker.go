@@ -114,11 +114,11 @@ func (b *Breaker) derive() {
 	b.setFlags(flags)
 
 	var gate *opening
-	switch o, open := h.phase.(*opening); {
-	case b.mode == ForceOpen:
+	switch b.mode {
+	case ForceOpen:
 		gate = h.forced
-	case b.mode == Enforce && open:
-		gate = o
+	case Enforce:
+		gate, _ = h.phase.(*opening)
 	}
 	if b.gate.Load() != gate {
 		b.gate.Store(gate)
