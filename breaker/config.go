@@ -116,10 +116,13 @@ type Config struct {
 	// slow start gives its place back after ProbeTimeout. Default 10s.
 	ProbeTimeout time.Duration
 	// SlowStart is how many calls may be in flight at first after the probes have
-	// succeeded. The number grows with success and is halved by failure; the
-	// circuit closes after 50 successes with nothing rejected between them. A
-	// circuit with less than one call a second closes at once. Default 10.
-	// Negative: off, every circuit closes at once.
+	// succeeded: fewer where fewer than ten times as many come in a second, more
+	// where more were in flight before the outage. The number grows with success
+	// and is halved when more calls fail than did before the outage; the circuit
+	// closes after two seconds of calls, 50 at most, with nothing rejected between
+	// them, and after three minutes in any case. A circuit with less than one call
+	// a second closes at once. Default 10. Negative: off, every circuit closes at
+	// once.
 	SlowStart int
 
 	// Mode is the mode in which the breaker starts. Default Enforce.

@@ -257,8 +257,13 @@ func (b *Breaker) update(r *rules) {
 		b.rewindow(old, r, now)
 	}
 	b.rules.Store(r)
-	if h := b.history; h != nil && old.SlowCall != r.SlowCall {
-		h.overdue = nil
+	if h := b.history; h != nil {
+		if old.SlowCall != r.SlowCall {
+			h.overdue = nil
+		}
+		if r.HangAfter < 0 {
+			h.hang = nil
+		}
 	}
 	if b.mode <= Observe {
 		b.nextLook.Store(0)

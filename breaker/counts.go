@@ -105,6 +105,18 @@ func (b *Breaker) succeeded(unfolded uint64) uint64 {
 	return b.ended.Load() + unfolded - t.Failures - t.Ignored - t.Late
 }
 
+// failureRateBefore is the failure rate of all calls before those that are counted, or 0 if
+// there were too few.
+func (b *Breaker) failureRateBefore(c Counts) float64 {
+	_, unfolded, _, _ := b.sums()
+	failed := float64(b.past().totals.Failures) - float64(c.Failures)
+	all := float64(b.succeeded(unfolded)) + float64(b.past().totals.Failures) - float64(c.Calls)
+	if all < minOthers {
+		return 0
+	}
+	return min(1, max(0, failed/all))
+}
+
 // roll moves the time window on to now.
 func (b *Breaker) roll(now int64) {
 	b.fold()

@@ -34,9 +34,10 @@
 //     5 s at the latest, doubling to 45 s. The time is fixed when it opens. The first
 //     call from then on is the probe.
 //  5. Slow start. After a good probe few calls may be in flight. The number grows with
-//     success, and is halved when calls fail; five failures in a row open the circuit
-//     again. After two seconds of calls, 50 at most, with none rejected it is closed. A peer
-//     with less than one call a second is closed by the probe.
+//     success, and is halved when more calls fail than did before the outage; five
+//     failures in a row open the circuit again, unless so many are usual. After two
+//     seconds of calls, 50 at most, with none rejected it is closed, and after three
+//     minutes in any case. A peer with less than one call a second is closed by the probe.
 //
 // # Outcomes
 //

@@ -87,7 +87,10 @@ func (b *Breaker) rateSheds(c Counts, failedIn int) bool {
 // when the rate has fallen well below ShedRate.
 func (b *Breaker) judgeShedding(s *shedding, now int64) {
 	if s.byHang < 1 {
-		return // failures are the calls that hung, admitted when more were: to judge by them would spiral
+		if b.history.hang != nil {
+			return // failures are the calls that hung, admitted when more were: to judge by them would spiral
+		}
+		s.byHang = 1 // few wait, or nobody looks any more
 	}
 	c, _ := b.count(now)
 	r := b.rules.Load()
@@ -260,10 +263,17 @@ func (b *Breaker) judgeWaiting(now int64) {
 // after all: the peer is slow, not dead.
 func (b *Breaker) disproved(p Permit, now int64) {
 	h := b.history
-	if h.outage == nil || !h.outage.hung || generationOf(p.tag^h.outage.hungIn) != 0 {
+	if h.outage == nil || h.origin != ByRules && h.origin != ByProbe { // an operator or the peer has said for how long
 		return
 	}
 	if _, starts := h.phase.(*starting); starts {
+		return
+	}
+	if p.Probe() {
+		b.succeedLate(p, now)
+		return
+	}
+	if !h.outage.hung || generationOf(p.tag^h.outage.hungIn) != 0 {
 		return
 	}
 	// The others of that generation say nothing: they were about to be answered.

@@ -53,8 +53,16 @@ type outage struct {
 
 	openedBefore, rejectedBefore uint64 // the totals when it began
 
-	fleet bool // held open by the fleet, too
-	usual int  // calls in flight some seconds before
+	fleet       bool    // held open by the fleet, too
+	usual       int     // calls in flight some seconds before
+	failureRate float64 // of all calls before the window
+
+	// A probe of this generation had no outcome in time; how many such have succeeded since.
+	expired   bool
+	expiredIn uint64
+	lateGood  int
+
+	goodProbe int64 // when the first slow start began; 0: none has
 
 	// After a hang, which a late success of the generation hungIn disproves.
 	hung    bool
@@ -89,7 +97,7 @@ func (b *Breaker) move(to phase, at int64, origin Origin, reason string, anew bo
 	h := b.remember()
 	if h.phase == nil && to != nil {
 		h.outage = &outage{
-			began: at, cause: reason, usual: h.hang.usual(), fleet: origin == ByFleet,
+			began: at, cause: reason, usual: h.hang.usual(), fleet: origin == ByFleet, failureRate: b.failureRateBefore(counts),
 			openedBefore: h.totals.Opened, rejectedBefore: b.rejections(),
 		}
 	}

@@ -134,6 +134,11 @@ func (m *model) move(to phase, at time.Time, origin breaker.Origin, anew bool) {
 	from, counts := m.effective(), m.countsAt(at)
 	if m.phase == closed && to != closed {
 		m.outage, m.fleet, m.before = at, origin == breaker.ByFleet, m.totals
+		m.goodProbe, m.expired, m.lateGood = time.Time{}, 0, 0
+		m.usualRate = 0
+		if n := m.seen.Calls - counts.Calls; n >= 10 {
+			m.usualRate = max(0, float64(m.seen.Failures-counts.Failures)/float64(n))
+		}
 	}
 	m.phase, m.origin, m.streak = to, origin, 0
 	if anew {

@@ -1,6 +1,7 @@
 package breaker_test
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -33,6 +34,14 @@ type model struct {
 	lease      time.Duration // that a probe has
 	slowStart  slowStart
 	shedding   shedding
+
+	// Of the outage.
+	usualRate float64   // of failures, before the window
+	goodProbe time.Time // when the first slow start would have begun
+	expired   uint64    // 1 more than the generation of the last probe that had no outcome in time
+	lateGood  int       // probes that have succeeded after their time
+
+	seen breaker.Counts // calls that the rules have seen
 
 	since          time.Time // when the state that callers meet began
 	rejectedBefore uint64    // until then
@@ -82,6 +91,7 @@ type slowStart struct {
 	rejects       bool          // has rejected calls
 	mayGrow       bool          // a call was rejected since the limit grew
 	gentle        bool          // a call has failed and fewer than 50 have succeeded since
+	last          []bool        // of the last ten calls, whether they failed
 	good          int           // successes since a call was rejected
 	row, failures int           // successes since the last failure, and the other way round
 }
@@ -184,6 +194,10 @@ func (m *model) admits(call *modelCall, now time.Time) bool {
 		call.lease = now.Add(m.lease)
 		return call.probe
 	case slowlyStarted:
+		if now.Sub(m.goodProbe) >= 3*time.Minute {
+			m.settleDown(now, breaker.ByProbe)
+			return true
+		}
 		s := &m.slowStart
 		m.expirePlaces(now)
 		call.place = float64(m.places()) < s.limit
@@ -221,6 +235,9 @@ func (m *model) end(call *modelCall, o breaker.Outcome, err string, trip time.Du
 	m.toldErr = err
 	if late {
 		m.totals.Late++
+		if o == breaker.Success && !call.bypasses {
+			m.succeedLate(call, now)
+		}
 		return
 	}
 	if slow {
@@ -231,8 +248,15 @@ func (m *model) end(call *modelCall, o breaker.Outcome, err string, trip time.Du
 	switch o {
 	case breaker.Success:
 		m.totals.Successes++
+		if !call.bypasses {
+			m.seen.Calls++
+		}
 	case breaker.Failure:
 		m.totals.Failures++
+		if !call.bypasses {
+			m.seen.Calls++
+			m.seen.Failures++
+		}
 		if judged {
 			m.lastErr = err
 		}
@@ -305,7 +329,10 @@ func (m *model) probeSucceeded(at time.Time) {
 // start begins the slow start after good probes.
 func (m *model) start(now time.Time) {
 	demand := m.demand(now)
-	if m.cfg.SlowStart < 0 || demand < 1 {
+	if m.goodProbe.IsZero() {
+		m.goodProbe = now
+	}
+	if m.cfg.SlowStart < 0 || demand < 1 || now.Sub(m.goodProbe) >= 3*time.Minute {
 		m.close(now, breaker.ByProbe)
 		return
 	}
@@ -322,13 +349,25 @@ func (m *model) start(now time.Time) {
 
 func (m *model) endInSlowStart(failed bool, now time.Time) {
 	s := &m.slowStart
+	s.last = append(s.last, failed)
+	if len(s.last) > 10 {
+		s.last = s.last[1:]
+	}
 	if failed {
-		if s.row < 10 { // more, and it was a chance
+		bad, n := 0, float64(len(s.last))
+		for _, f := range s.last {
+			if f {
+				bad++
+			}
+		}
+		if float64(bad) > max(m.usualRate*n+2.5*math.Sqrt(m.usualRate*(1-m.usualRate)*n), n/10) {
 			s.limit = max(1, s.limit/2)
 			s.good = 0
 		}
 		s.gentle, s.row = true, 0
-		if s.failures++; s.failures >= 5 {
+		s.failures++
+		byChance := m.cfg.Chance > 0 && math.Pow(m.usualRate, float64(s.failures)) > m.cfg.Chance
+		if s.failures >= 5 && !byChance {
 			m.open(now, breaker.ByProbe)
 		}
 		return
@@ -380,6 +419,7 @@ func (m *model) expireProbes() {
 		case first == nil || time.Now().Before(first.lease):
 			return
 		case first.answered.IsZero():
+			m.expired = m.generation + 1
 			m.open(first.lease, breaker.ByProbe)
 		default:
 			first.proven = true
@@ -391,4 +431,16 @@ func (m *model) expireProbes() {
 // isOut reports whether the call is a probe about which nothing is known.
 func (m *model) isOut(c *modelCall) bool {
 	return c.probe && !c.proven && c.generation == m.generation
+}
+
+// succeedLate is about a success of a generation that has passed.
+func (m *model) succeedLate(call *modelCall, now time.Time) {
+	if !call.probe || m.expired == 0 || call.generation+1 != m.expired || m.phase == closed || m.phase == slowlyStarted ||
+		m.origin != breaker.ByRules && m.origin != breaker.ByProbe {
+		return
+	}
+	if m.lateGood++; m.lateGood >= m.cfg.ProbeSuccesses {
+		m.lateGood = 0
+		m.start(now)
+	}
 }

@@ -84,13 +84,18 @@ func (b *Breaker) wait(now int64) time.Duration {
 // demand is how many calls came in a second of late: by the counts of the closed
 // circuit, or by what was rejected since it opened last.
 func (b *Breaker) demand(now int64) float64 {
-	p, probed := b.history.phase.(*probing)
-	if !probed {
+	var last *opening
+	switch p := b.history.phase.(type) {
+	case *opening:
+		last = p
+	case *probing:
+		last = p.last
+	default:
 		c, _ := b.count(now)
 		return b.callRate(c, now)
 	}
-	span := max(time.Duration(now-p.last.began), firstWait)
-	return float64(b.rejections()-p.last.before) / span.Seconds()
+	span := max(time.Duration(now-last.began), firstWait)
+	return float64(b.rejections()-last.before) / span.Seconds()
 }
 
 // backoff doubles d once for each level, up to limit.

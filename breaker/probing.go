@@ -104,6 +104,8 @@ func (b *Breaker) expireProbes(now int64) {
 		case first.until > now:
 			return
 		case !first.answered:
+			o := b.history.outage
+			o.expired, o.expiredIn = true, b.generation()
 			b.reopen(first.until, "a probe had no outcome in time")
 			return
 		}
@@ -112,5 +114,19 @@ func (b *Breaker) expireProbes(now int64) {
 		if b.past().phase != phase(p) {
 			return
 		}
+	}
+}
+
+// succeedLate takes a probe for good whose success comes after its time: the peer answers,
+// and takes longer for it than a probe may.
+func (b *Breaker) succeedLate(p Permit, now int64) {
+	o := b.history.outage
+	if !o.expired || generationOf(p.tag^o.expiredIn) != 0 {
+		return
+	}
+	b.pace.took(p.took(now), now)
+	if o.lateGood++; o.lateGood >= b.rules.Load().ProbeSuccesses {
+		o.lateGood = 0
+		b.start(now, "a probe succeeded after its time")
 	}
 }

@@ -2,22 +2,26 @@ package breaker
 
 import (
 	"fmt"
+	"math"
+	"math/bits"
 	"time"
 )
 
 // starting is the state HalfOpen after the probes have succeeded: slow start. The
-// number of calls in flight is bounded. The bound grows with success and is halved by
-// failure, until it no longer matters.
+// number of calls in flight is bounded. The bound grows with success and is halved when
+// more calls fail than did before the outage, until it no longer matters.
 type starting struct {
 	err    *OpenError
 	limit  float64
-	gentle bool  // it has failed lately: the bound grows by one a round, not one a call
-	held   bool  // a call was rejected since the bound grew
-	heldAt int64 // when that was last, or when the slow start began
-	good   int   // successes since a call was rejected
-	enough int   // so many good end the slow start
-	row    int   // successes since the last failure
-	failed int   // failures since the last success
+	gentle bool    // a call has failed lately: the bound grows by one a round, not one a call
+	held   bool    // a call was rejected since the bound grew
+	heldAt int64   // when that was last, or when the slow start began
+	good   int     // successes since a call was rejected
+	enough int     // so many good end the slow start
+	row    int     // successes since the last failure
+	failed int     // failures since the last success
+	last   uint    // the last calls: a bit for each that failed, above them one that ends them
+	usual  float64 // failure rate that says nothing about how many calls there are at once
 	places places
 
 	// Of the last calls, for share.
@@ -28,21 +32,27 @@ const (
 	enoughTime   = 2  // seconds of calls that succeed with nothing rejected between them end a slow start
 	enoughGood   = 50 // so many calls are enough for that, over calmSpan
 	calmSpan     = int64(1 * time.Second)
-	loneFailure  = 10 // successes before a failure that is taken for a chance
-	enoughFailed = 5  // failures in a row end it as well
-	quietRate    = 1  // calls a second, below which nobody is held back
+	mostSpan     = int64(3 * time.Minute) // after the first good probe of an outage no call is held back any more
+	enoughFailed = 5                      // failures in a row end it as well
+	lastCalls    = 10                     // whether too many fail is seen from so many
+	quietRate    = 1                      // calls a second, below which nobody is held back
 )
 
 // start gives the calls back after the peer has answered.
 func (b *Breaker) start(at int64, reason string) {
 	r := b.rules.Load()
 	demand := b.demand(at)
-	if r.SlowStart < 0 || demand < quietRate {
+	o := b.history.outage
+	if o.goodProbe == 0 {
+		o.goodProbe = at
+	}
+	if r.SlowStart < 0 || demand < quietRate || at-o.goodProbe >= mostSpan {
 		b.close(at, ByProbe, reason)
 		return
 	}
-	s := &starting{limit: max(min(float64(r.SlowStart), max(2, demand/10)), 1.25*float64(b.history.outage.usual))}
+	s := &starting{limit: max(min(float64(r.SlowStart), max(2, demand/10)), 1.25*float64(o.usual))}
 	s.enough = int(min(enoughTime*demand, enoughGood))
+	s.last, s.usual = 1, o.failureRate
 	s.heldAt = at
 	s.places.step = max(1, int64(r.ProbeTimeout)/placeSteps)
 	reason += "; slow start"
@@ -72,6 +82,10 @@ func (s *starting) tell(admitted, rejected int) {
 }
 
 func (s *starting) admit(b *Breaker, now int64) (uint64, *OpenError) {
+	if now-b.history.outage.goodProbe >= mostSpan {
+		b.endSlowStart(now, "the slow start has lasted for "+short(time.Duration(mostSpan)))
+		return 0, nil
+	}
 	s.places.expire(now)
 	if float64(s.places.taken()) >= s.limit {
 		s.held, s.good, s.heldAt = true, 0, now
@@ -91,16 +105,20 @@ func (s *starting) free(p Permit) {
 
 func (s *starting) settle(b *Breaker, p Permit, c Call, v verdict, now int64) {
 	b.book(c, now)
+	if s.last <<= 1; s.last >= 2<<lastCalls {
+		s.last = s.last&(1<<lastCalls-1) | 1<<lastCalls
+	}
 	if c.Outcome == Failure {
-		if s.row < loneFailure {
+		s.last |= 1
+		s.failed++
+		if s.tooManyFail() {
 			s.limit = max(1, s.limit/2)
 			s.good = 0
 		}
-		s.gentle = true
-		s.row = 0
-		s.failed++
+		s.gentle, s.row = true, 0
+		chance := float64(s.failed) * math.Log(s.usual)
 		switch {
-		case s.failed >= enoughFailed:
+		case s.failed >= enoughFailed && !(chance > math.Log(b.rules.Load().Chance)):
 			why := fmt.Sprintf("%s in a row failed in the slow start, after: %s", plural(s.failed, "call"), b.history.cause())
 			b.openAsked(now, ByProbe, why, v)
 		case v.trip > 0:
@@ -122,9 +140,21 @@ func (s *starting) settle(b *Breaker, p Permit, c Call, v verdict, now int64) {
 		}
 	}
 	if s.good >= s.enough && now-s.heldAt >= calmSpan {
-		b.move(nil, now, ByProbe, fmt.Sprintf("%d calls succeeded with none rejected", s.good), false)
-		b.settleDown()
+		b.endSlowStart(now, fmt.Sprintf("%d calls succeeded with none rejected", s.good))
 	}
+}
+
+func (b *Breaker) endSlowStart(now int64, reason string) {
+	b.move(nil, now, ByProbe, reason, false)
+	b.settleDown()
+}
+
+// tooManyFail reports whether more of the last calls failed than the usual rate and chance
+// explain: there may be too many at once.
+func (s *starting) tooManyFail() bool {
+	n := float64(bits.Len(s.last) - 1)
+	spread := math.Sqrt(s.usual * (1 - s.usual) * n)
+	return float64(bits.OnesCount(s.last)-1) > max(s.usual*n+2.5*spread, n/lastCalls)
 }
 
 // placeSteps is how many steps of time a place lasts at least.

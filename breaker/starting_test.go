@@ -269,7 +269,7 @@ func TestShareInASlowStartIsOfLate(t *testing.T) {
 // call ends after all: it may be another call's by then.
 func TestPlacesAreTakenBackOnce(t *testing.T) {
 	for _, later := range []time.Duration{
-		11250 * time.Millisecond, 12500 * time.Millisecond, time.Minute, time.Hour, // an eighth of ProbeTimeout is a step
+		11250 * time.Millisecond, 12500 * time.Millisecond, time.Minute, 2 * time.Minute, // an eighth of ProbeTimeout is a step
 	} {
 		inBubble(t, startRule, func(r rig) {
 			r.recover(200)

@@ -1,0 +1,185 @@
+package breaker_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
+)
+
+// How a circuit comes back to a host that is not as it was, or never was fast or free of
+// errors. A rejection that goes on is an outage that the breaker causes.
+
+// steady makes calls at a rate for a while, each of which goes as answer says, and returns
+// how many were let through and how many rejected.
+func (r rig) steady(perSecond float64, span time.Duration, answer func(n int) (time.Duration, breaker.Outcome)) (sent, rejected int) {
+	r.Helper()
+	var wg sync.WaitGroup
+	for n, end := 0, r.now()+span; r.now() < end; n++ {
+		if p, err := r.b.Allow(r.Context()); err != nil {
+			rejected++
+		} else {
+			sent++
+			took, o := answer(n)
+			r.later(&wg, took, func() { p.Done(o) })
+		}
+		time.Sleep(time.Duration(float64(time.Second) / perSecond))
+	}
+	return sent, rejected
+}
+
+func (r rig) later(wg *sync.WaitGroup, d time.Duration, do func()) {
+	wg.Go(func() {
+		time.Sleep(d)
+		do()
+	})
+}
+
+// of makes so many in a hundred of the calls fail, spread evenly, and all take as long.
+func of(percent int, took time.Duration) func(int) (time.Duration, breaker.Outcome) {
+	return func(n int) (time.Duration, breaker.Outcome) {
+		if n*37%100 < percent {
+			return took, breaker.Failure
+		}
+		return took, breaker.Success
+	}
+}
+
+// hanging makes six in ten of the calls end at the client's timeout.
+func hanging(n int) (time.Duration, breaker.Outcome) {
+	if n*7%10 < 6 {
+		return 10 * time.Second, breaker.Failure
+	}
+	return 50 * time.Millisecond, breaker.Success
+}
+
+// A host that fails now and then, as it did before the outage, gets all calls back; one
+// that fails half of them, which nobody knew before, after three minutes at most.
+func TestHostWithErrorsComesBackFromAnOutage(t *testing.T) {
+	for _, c := range []struct {
+		percent int
+		took    time.Duration
+		least   float64 // let through, of the calls from the fourth minute on
+	}{
+		{5, 20 * time.Millisecond, 1}, {5, 200 * time.Millisecond, 1}, {5, time.Second, 1}, {10, 100 * time.Millisecond, 1},
+		{20, 500 * time.Millisecond, 1}, {30, 20 * time.Millisecond, 1}, {50, 200 * time.Millisecond, 0.9},
+	} {
+		inBubble(t, breaker.Config{Jitter: -1}, func(r rig) {
+			r.steady(100, time.Minute, of(c.percent, c.took))
+			r.steady(100, 20*time.Second, of(100, 0))
+			r.steady(100, 200*time.Second, of(c.percent, c.took))
+			sent, rejected := r.steady(100, 5*time.Minute, of(c.percent, c.took))
+			if share := float64(sent) / float64(sent+rejected); share < c.least {
+				r.Errorf("%d %% errors of %v: %.1f %% let through", c.percent, c.took, 100*share)
+			}
+			time.Sleep(time.Minute)
+		})
+	}
+}
+
+// A share that is rejected because calls hang is let through again when nobody looks for
+// hangs any more.
+func TestSheddingForHangsEndsWhenNobodyLooks(t *testing.T) {
+	for name, do := range map[string]func(rig){
+		"Disabled for a while": func(r rig) {
+			r.b.SetMode(breaker.Disabled, "incident")
+			r.steady(20, time.Minute, of(0, 10*time.Millisecond))
+			r.b.SetMode(breaker.Enforce, "over")
+		},
+		"forced open for a while": func(r rig) {
+			r.b.SetMode(breaker.ForceOpen, "incident")
+			time.Sleep(time.Minute)
+			r.b.SetMode(breaker.Enforce, "over")
+		},
+		"HangAfter off": func(r rig) {
+			if err := r.b.Update(breaker.Config{HangAfter: -1}); err != nil {
+				r.Fatal(err)
+			}
+		},
+		"errors, and nobody waits": func(r rig) { r.steady(20, time.Minute, of(60, 10*time.Millisecond)) },
+	} {
+		inBubble(t, breaker.Config{Jitter: -1}, func(r rig) {
+			r.steady(100, 5*time.Second, of(0, 50*time.Millisecond))
+			r.steady(100, 9*time.Second, hanging)
+			r.want(breaker.HalfOpen)
+			do(r)
+			r.steady(20, 2*time.Minute, of(0, 10*time.Millisecond))
+			if _, rejected := r.steady(20, time.Minute, of(0, 10*time.Millisecond)); rejected > 0 {
+				r.Errorf("%s: %d of 1200 healthy calls rejected: %+v", name, rejected, r.b.Snapshot())
+			}
+			time.Sleep(time.Minute)
+		})
+	}
+}
+
+// A host whose answers take longer than a probe may comes back all the same: what succeeds
+// late has succeeded.
+func TestHostSlowerThanAProbeMayBeComesBack(t *testing.T) {
+	for _, c := range []struct {
+		name              string
+		before, down, now func(int) (time.Duration, breaker.Outcome)
+		perSecond         float64
+	}{
+		{"hung, and answers in 3 s now", of(0, 50*time.Millisecond), of(100, 10*time.Second), of(0, 3*time.Second), 100},
+		{"always 15 s", of(0, 15*time.Second), of(100, time.Millisecond), of(0, 15*time.Second), 2},
+	} {
+		inBubble(t, breaker.Config{Jitter: -1}, func(r rig) {
+			r.steady(c.perSecond, time.Minute, c.before)
+			r.steady(c.perSecond, 30*time.Second, c.down)
+			r.steady(c.perSecond, 6*time.Minute, c.now)
+			if _, rejected := r.steady(c.perSecond, time.Minute, c.now); rejected > 0 {
+				r.Errorf("%s: %d rejected: %+v", c.name, rejected, r.b.Snapshot())
+			}
+			time.Sleep(time.Minute)
+		})
+	}
+}
+
+// Nor does it matter that the probe is an upload that its caller sends slowly.
+func TestProbeThatIsSentSlowlyIsGoodAtLast(t *testing.T) {
+	inBubble(t, breaker.Config{Jitter: -1}, func(r rig) {
+		r.steady(5, 30*time.Second, of(100, time.Millisecond))
+		for r.b.State() != breaker.HalfOpen {
+			if p, err := r.b.Allow(r.Context()); err == nil {
+				sending := p.Sending()
+				time.Sleep(12 * time.Second)
+				sending.Sent()
+				p.Done(breaker.Success)
+				break
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+		if s := r.b.Snapshot(); s.State == breaker.Open {
+			r.Errorf("%+v", s)
+		}
+	})
+}
+
+// For how long an operator or the peer itself has cut the host off, no late success
+// shortens.
+func TestLateSuccessUndoesNobodysTime(t *testing.T) {
+	for name, open := range map[string]func(rig){
+		"operator": func(r rig) { r.b.Trip(time.Hour, "maintenance") },
+		"peer": func(r rig) {
+			for {
+				if p, err := r.b.Allow(r.Context()); err == nil {
+					p.Trip(time.Hour, "503, Retry-After 1h")
+					return
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		},
+	} {
+		inBubble(t, breaker.Config{Jitter: -1}, func(r rig) {
+			r.steady(100, 5*time.Second, of(0, 50*time.Millisecond))
+			r.steady(100, 3*time.Second, of(0, 20*time.Second))
+			open(r)
+			until := r.b.Snapshot().Until
+			time.Sleep(time.Minute)
+			if s := r.b.Snapshot(); s.State != breaker.Open || !s.Until.Equal(until) {
+				r.Errorf("%s: %+v, want open until %v", name, s, until)
+			}
+		})
+	}
+}
