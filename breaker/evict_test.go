@@ -583,8 +583,10 @@ func TestEvictedOpenCircuitSaysUntilWhen(t *testing.T) {
 func TestTouchOfABreakerThatHasGone(t *testing.T) {
 	set := NewSet(Options{MaxKeys: 1})
 	removed := set.Get("removed")
-	if !set.Touch(removed) || !set.Touch(removed) {
-		t.Error("a member is said to have gone")
+	for range 2 { // also when it is marked as used
+		if !set.Touch(removed) {
+			t.Error("a member is said to have gone")
+		}
 	}
 	set.Remove("removed")
 	evicted := set.Get("evicted")

@@ -50,7 +50,7 @@ func (b *Breaker) start(at int64, reason string) {
 		b.close(at, ByProbe, reason)
 		return
 	}
-	s := &starting{limit: max(min(float64(r.SlowStart), max(2, demand/10)), 1.25*float64(o.usual))}
+	s := &starting{limit: max(min(float64(r.SlowStart), max(2, demand/10)), 1.5*float64(o.usual))}
 	s.enough = int(min(enoughTime*demand, enoughGood))
 	s.last, s.usual = 1, o.failureRate
 	s.heldAt = at
