@@ -59,6 +59,7 @@ func (b *Breaker) shed(now int64, reason string, set func(*shedding)) {
 		set(s)
 	}
 	reason = fmt.Sprintf("a share of the calls is rejected, %.0f %% are let through: %s", 100*s.share(b, now), reason)
+	h.reason = reason
 	if s.err == nil || s.err.Reason != reason {
 		s.err = b.rejection(HalfOpen, b.since, reason)
 	}

@@ -1,6 +1,7 @@
 package breaker_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -306,6 +307,25 @@ func TestModesWhileShedding(t *testing.T) {
 		r.b.SetMode(breaker.Enforce, "test")
 		if s := r.b.Snapshot(); s.Share != share || s.State != breaker.HalfOpen {
 			r.Errorf("share %v became %v; %+v", share, s.Share, s)
+		}
+	})
+}
+
+// Page and error give the same figures, those of now.
+func TestReasonOfSheddingIsThatOfTheErrors(t *testing.T) {
+	inBubble(t, breaker.Config{Jitter: -1}, func(r rig) {
+		r.steady(100, 15*time.Second, of(60, 10*time.Millisecond))
+		first := r.b.Snapshot().Reason
+		r.steady(100, 5*time.Second, of(70, 10*time.Millisecond))
+		for {
+			_, err := r.b.Allow(r.Context())
+			var open *breaker.OpenError
+			if errors.As(err, &open) {
+				if got := r.b.Snapshot().Reason; got != open.Reason || got == first {
+					r.Errorf("the page says %q, the error %q, both at first %q", got, open.Reason, first)
+				}
+				return
+			}
 		}
 	})
 }
