@@ -1,6 +1,7 @@
 package breaker_test
 
 import (
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -36,10 +37,10 @@ func (r rig) later(wg *sync.WaitGroup, d time.Duration, do func()) {
 	})
 }
 
-// of makes so many in a hundred of the calls fail, spread evenly, and all take as long.
+// of makes so many in a hundred of the calls fail, at random, and all take as long.
 func of(percent int, took time.Duration) func(int) (time.Duration, breaker.Outcome) {
 	return func(n int) (time.Duration, breaker.Outcome) {
-		if n*37%100 < percent {
+		if rand.New(rand.NewPCG(uint64(n), 1)).IntN(100) < percent {
 			return took, breaker.Failure
 		}
 		return took, breaker.Success

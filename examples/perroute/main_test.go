@@ -38,7 +38,7 @@ Now one failure is enough for everybody: kill -HUP.
 GET http://SHOP/users/3  500 rejected rejected
   PARTNER open 2 calls in a row failed
   GET /search SHOP open 4 calls in a row failed
-  GET /users/{id} SHOP open 1 call in a row failed
+  GET /users/{id} SHOP open 1 call failed
 
 A file with mistakes is refused as a whole: kill -HUP.
 
