@@ -50,8 +50,10 @@ type Config struct {
 	// IndependentFailures with it.
 	ConsecutiveFailures int
 	// ConsecutiveSpan is how long the run of ConsecutiveFailures must have
-	// lasted: many calls that fail at one moment are one event. Default 1s.
-	// Negative: no wait.
+	// lasted: many calls that fail at one moment are one event. A pause in which the
+	// next call to fail was waiting may be that of a frozen process: at most half of
+	// ConsecutiveSpan counts of it, except of the pause before the last failure that
+	// is needed. Default 1s. Negative: no wait.
 	ConsecutiveSpan time.Duration
 	// IndependentFailures is a number of failures in a run, over a tenth of a
 	// second at least, that opens the circuit without waiting for ConsecutiveSpan.

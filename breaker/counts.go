@@ -39,8 +39,9 @@ type bypassing struct {
 type run struct {
 	number      uint16 // of the runs so far, so that a permit can tell whose it is
 	length      int
-	began       int64 // when the first of them ended
-	independent int   // those that began after that
+	began, last int64 // when the first and the last of them ended
+	asleep      int64 // of the time between, what does not count, see add
+	independent int   // those that began after the first had ended
 	answered    int   // calls answered since, and not ended: so far, they are successes
 
 	// To tell calls that stay answered from those that break off: how many there were
@@ -50,6 +51,24 @@ type run struct {
 		answered, ended int
 	}
 }
+
+// add adds a failure of a call that has waited for so long. While it waited in silence the
+// process may have been frozen: of that no more than half of ConsecutiveSpan counts, unless
+// enough had failed before.
+func (r *run) add(rules *rules, now, waited int64) {
+	silent, most := min(now-r.last, waited), int64(rules.ConsecutiveSpan+1)/2
+	switch {
+	case r.length == 0 || now < r.began:
+		*r = run{number: r.number + 1, began: now}
+	case silent > most && r.length+1 < rules.ConsecutiveFailures:
+		r.asleep += silent - most
+	}
+	r.last = now
+	r.length++
+}
+
+// precedes reports whether a call that began then came after the run's first failure.
+func (r *run) precedes(began int64) bool { return began >= r.began+r.asleep }
 
 // lasting is how long calls that were answered have to stay so to end a run.
 const lasting = time.Second

@@ -354,3 +354,25 @@ func TestOverdueIsExactOnceNothingElseEnds(t *testing.T) {
 		}
 	})
 }
+
+// A call that waits moves only the rules in which it counts: what has failed before was
+// judged when it failed.
+func TestWaitingCallOpensByNoOtherRule(t *testing.T) {
+	rules := breaker.Config{ConsecutiveFailures: -1, ShedRate: -1, SlowCall: time.Second, SlowRate: -1}
+	inBubble(t, rules, func(r rig) {
+		r.fail(3)
+		rules.Failures = 3
+		if err := r.b.Update(rules); err != nil {
+			r.Fatal(err)
+		}
+		for range 20 {
+			r.admit()
+			time.Sleep(100 * time.Millisecond)
+		}
+		if r.want(breaker.Closed); r.b.Snapshot().Counts.Overdue == 0 {
+			r.Error("no call is overdue")
+		}
+		r.fail(1)
+		r.want(breaker.Open)
+	})
+}

@@ -43,14 +43,14 @@ func (b *Breaker) note(p Permit, c Call, now int64) {
 	if r.length > 0 && r.outlived(now) {
 		*r = run{number: r.number}
 	}
-	if r.length == 0 || now < r.began {
-		r.began = now
-		r.number++
+	answered := p.tag&permitAnswered != 0
+	waited := now - p.began()
+	if answered {
+		waited = now // nobody knows since when
 	}
-	r.length++
+	r.add(b.rules.Load(), now, waited)
 	answeredInRun := r.left(p)
-	if r.length > 1 && (answeredInRun && p.tag&permitIndependent != 0 ||
-		p.tag&permitAnswered == 0 && p.began() >= r.began) {
+	if r.length > 1 && (answeredInRun && p.tag&permitIndependent != 0 || !answered && r.precedes(p.began())) {
 		r.independent++
 	}
 }
@@ -146,18 +146,24 @@ func (b *Breaker) reasonToOpen(c Counts, failedIn int, now int64) string {
 	case r.FailureRate > 0 && c.Calls >= r.MinCalls && c.FailureRate() >= r.FailureRate &&
 		(b.past().calls != nil || failedIn > 1):
 		return b.failedOf(c)
-	case r.SlowCall > 0 && r.SlowRate > 0 && c.Calls+c.Overdue >= r.MinCalls &&
-		c.SlowRate() >= r.SlowRate:
-		reason := fmt.Sprintf("%d of %d calls took %s or longer %s",
-			c.Slow+c.Overdue, c.Calls+c.Overdue, short(r.SlowCall), b.windowText(c))
-		if c.Overdue > 0 {
-			reason += fmt.Sprintf(", %d of them unanswered", c.Overdue)
-		}
-		return reason
 	case r.Failures > 0 && c.Failures >= r.Failures:
 		return plural(c.Failures, "call") + " failed " + b.windowText(c)
 	}
-	return b.reasonOfRun(c, now)
+	return b.reasonOfWaiting(c, now)
+}
+
+// reasonOfWaiting is the same for the rules that calls move while they wait for their answer.
+func (b *Breaker) reasonOfWaiting(c Counts, now int64) string {
+	r := b.rules.Load()
+	if r.SlowCall <= 0 || r.SlowRate <= 0 || c.Calls+c.Overdue < r.MinCalls || c.SlowRate() < r.SlowRate {
+		return b.reasonOfRun(c, now)
+	}
+	reason := fmt.Sprintf("%d of %d calls took %s or longer %s",
+		c.Slow+c.Overdue, c.Calls+c.Overdue, short(r.SlowCall), b.windowText(c))
+	if c.Overdue > 0 {
+		reason += fmt.Sprintf(", %d of them unanswered", c.Overdue)
+	}
+	return reason
 }
 
 // A run of independent failures has lasted at least so long.
@@ -177,8 +183,9 @@ func (b *Breaker) reasonOfRun(c Counts, now int64) string {
 		began = min(began, h.overdue.runBegan)
 	}
 	lasted := time.Duration(now - began)
-	independent := r.IndependentFailures > 0 && h.run.independent >= r.IndependentFailures && lasted >= independentSpan
-	if !independent && lasted < r.ConsecutiveSpan || b.chanceExplains(c) {
+	counts := lasted - time.Duration(h.run.asleep)
+	independent := r.IndependentFailures > 0 && h.run.independent >= r.IndependentFailures && counts >= independentSpan
+	if !independent && counts < r.ConsecutiveSpan || b.chanceExplains(c) {
 		return ""
 	}
 	over := ""
@@ -228,9 +235,8 @@ func (b *Breaker) judgeWaiting(now int64) {
 	h := b.history
 	s, isShedding := h.phase.(*shedding)
 	if h.overdue != nil && (h.phase == nil || isShedding) {
-		c, failedIn := b.count(now)
-		if c.Overdue > 0 {
-			if reason := b.reasonToOpen(c, failedIn, now); reason != "" {
+		if c, _ := b.count(now); c.Overdue > 0 {
+			if reason := b.reasonOfWaiting(c, now); reason != "" {
 				b.open(now, ByRules, reason)
 				return
 			}

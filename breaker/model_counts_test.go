@@ -131,7 +131,7 @@ func (m *model) slow(c *modelCall) bool {
 }
 
 // add adds a call that has failed, when so many calls go on that were answered in the run.
-func (r *modelRun) add(call *modelCall, now time.Time, goingOn int) {
+func (r *modelRun) add(call *modelCall, now time.Time, goingOn int, cfg breaker.Config) {
 	wasAnswered := r.has(call)
 	if wasAnswered {
 		goingOn++ // until now
@@ -147,7 +147,19 @@ func (r *modelRun) add(call *modelCall, now time.Time, goingOn int) {
 		r.began = now
 		r.number++
 		wasAnswered = false
+	} else if len(r.failed) < cfg.ConsecutiveFailures-1 {
+		silent := now.Sub(r.last)
+		if !call.wasAnswered {
+			silent = min(silent, now.Sub(call.start))
+		}
+		r.asleep += max(0, silent-(cfg.ConsecutiveSpan+1)/2)
 	}
+	if call.wasAnswered {
+		call.follows = call.follows && wasAnswered
+	} else {
+		call.follows = r.precedes(call)
+	}
+	r.last = now
 	r.failed = append(r.failed, call)
 	if wasAnswered {
 		r.brokenSince++
@@ -159,10 +171,12 @@ func (r *modelRun) has(call *modelCall) bool { return len(r.failed) > 0 && call.
 
 func (r *modelRun) end() { *r = modelRun{number: r.number} }
 
-// independent is how many of the run's calls began after the first of them had ended.
+// precedes reports whether the call began after the first of the run's calls had ended.
+func (r *modelRun) precedes(c *modelCall) bool { return !c.start.Before(r.began.Add(r.asleep)) }
+
 func (r *modelRun) independent() (n int) {
 	for _, c := range r.failed[1:] {
-		if !c.start.Before(r.began) {
+		if c.follows {
 			n++
 		}
 	}
@@ -202,7 +216,7 @@ func (m *model) runOpens(c breaker.Counts, now time.Time) bool {
 	}
 	// Calls that were answered during the run, and go on, are successes so far: half as
 	// many as failures are enough.
-	lasted := now.Sub(m.run.began)
+	lasted := now.Sub(m.run.began) - m.run.asleep
 	independent := cfg.IndependentFailures > 0 && m.run.independent() >= cfg.IndependentFailures && lasted >= 100*time.Millisecond
 	return 2*m.goingOn() < run && (lasted >= cfg.ConsecutiveSpan || independent) && !m.chance(c)
 }

@@ -16,8 +16,10 @@ func (m *model) answers(call *modelCall) {
 	if call.probe || call.placed {
 		m.expireProbes()
 	}
+	call.wasAnswered = true
 	if len(m.run.failed) > 0 && call.generation == m.generation && !call.bypasses {
 		call.answeredIn = m.run.number
+		call.follows = m.run.precedes(call)
 	}
 	m.answer(call)
 }

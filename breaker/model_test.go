@@ -103,20 +103,22 @@ type shedding struct {
 
 // A modelCall was let through.
 type modelCall struct {
-	generation uint64
-	start      time.Time
-	sending    bool
-	sent       time.Time // zero: when it started
-	answered   time.Time // zero: not yet
-	answeredIn int       // the run
-	watched    bool      // becomes overdue
-	probe      bool
-	lease      time.Time // of a probe
-	proven     bool      // has succeeded as a probe, and goes on
-	place      bool      // has one in the slow start
-	placed     bool      // had one
-	bypasses   bool      // was rejected, and let through under Observe
-	unjudged   bool      // was let through when Disabled
+	generation  uint64
+	start       time.Time
+	sending     bool
+	sent        time.Time // zero: when it started
+	answered    time.Time // zero: not yet
+	wasAnswered bool      // before it ended
+	answeredIn  int       // the run
+	follows     bool      // the first failure of its run
+	watched     bool      // becomes overdue
+	probe       bool
+	lease       time.Time // of a probe
+	proven      bool      // has succeeded as a probe, and goes on
+	place       bool      // has one in the slow start
+	placed      bool      // had one
+	bypasses    bool      // was rejected, and let through under Observe
+	unjudged    bool      // was let through when Disabled
 }
 
 // waits reports whether the call is in flight.
@@ -143,7 +145,9 @@ type modelEnd struct {
 type modelRun struct {
 	number int // of runs so far
 	failed []*modelCall
-	began  time.Time // when the first of them ended
+	began  time.Time     // when the first of them ended
+	last   time.Time     // when the last of them did
+	asleep time.Duration // of the time between, what does not count
 
 	marked      time.Time // when calls that go on were counted last
 	goingOn     int       // so many did
@@ -285,7 +289,7 @@ func (m *model) end(call *modelCall, o breaker.Outcome, err string, trip time.Du
 	default:
 		m.ended = append(m.ended, modelEnd{now, failed, slow})
 		if failed {
-			m.run.add(call, now, m.goingOn())
+			m.run.add(call, now, m.goingOn(), m.cfg)
 		} else {
 			m.run.end()
 		}

@@ -141,10 +141,10 @@ func (p *Permit) Answered() {
 	case generationOf(b.generation()^p.tag) != 0:
 		h.lateEnds++
 		p.tag |= permitSlow
-	case h.run.length > 0 && p.tag&(permitProbe|permitPlace) == 0:
+	case h.run.length > 0 && p.tag&permitProbe == 0:
 		h.run.answered++
 		p.tag |= permitAnsweredInRun | uint64(h.run.number)<<permitNumberShift
-		if began >= h.run.began {
+		if h.run.precedes(began) {
 			p.tag |= permitIndependent
 		}
 	}
