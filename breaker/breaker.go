@@ -244,10 +244,11 @@ func (b *Breaker) decide(now int64) (Permit, *OpenError) {
 	if b.lookDue(now) {
 		b.look(now)
 	}
-	if b.history == nil || b.history.phase == nil {
+	phase := b.past().phase
+	if phase == nil {
 		return b.admit(now, 0), nil
 	}
-	flags, rejection := b.history.phase.admit(b, now)
+	flags, rejection := phase.admit(b, now)
 	if rejection == nil {
 		return b.admit(now, flags), nil
 	}

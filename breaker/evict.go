@@ -93,11 +93,10 @@ func (s *Set) makeRoom(more int) (gone []string) {
 	limit, tell, now := s.options.MaxKeys, s.shared.observing().wantEvicted(), s.shared.now()
 	for limit > 0 && s.members.count > 0 && s.members.count+more > limit {
 		m, active := s.ring.next()
-		switch rec, must := m.record(); {
-		case must:
+		if rec, must := m.record(); must {
 			s.ledger.put(m.key, rec, now)
 			s.demoted++
-		default:
+		} else {
 			s.evicted++
 		}
 		if active {

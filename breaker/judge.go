@@ -245,7 +245,7 @@ func (b *Breaker) judgeWaiting(now int64) {
 	if h.hang == nil || b.tally().good < minGood {
 		return
 	}
-	limit := max(b.rules.Load().HangAfter, 3*b.pace.slowestAnswer(now))
+	limit := b.hangLimit(now)
 	found := h.hang.judge(limit)
 	reason := fmt.Sprintf("%s unanswered for %s, %d answered meanwhile", plural(found.waiting, "call"), short(roundDuration(limit)), found.answered)
 	switch _, isStarting := h.phase.(*starting); {
@@ -265,9 +265,10 @@ func (b *Breaker) judgeWaiting(now int64) {
 	}
 }
 
-// disproved gives the calls back when one of those that were taken to hang succeeds
-// after all: the peer is slow, not dead.
-func (b *Breaker) disproved(p Permit, now int64) {
+// lateSuccess gives the calls back when a call of an earlier generation shows that the
+// peer is slow and not dead: a probe that took longer than its time, or a call that was
+// taken to hang.
+func (b *Breaker) lateSuccess(p Permit, now int64) {
 	h := b.history
 	if h.outage == nil || h.origin != ByRules && h.origin != ByProbe { // an operator or the peer has said for how long
 		return

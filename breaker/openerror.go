@@ -53,10 +53,9 @@ func (e *OpenError) Error() string {
 	if e.Key != "" {
 		fmt.Fprintf(&s, " %q", e.Key)
 	}
-	switch {
-	case e.Mode == ForceOpen:
+	if e.Mode == ForceOpen {
 		s.WriteString(" is forced open")
-	default:
+	} else {
 		fmt.Fprintf(&s, " is %s", e.State)
 	}
 	since := e.OutageSince

@@ -159,8 +159,8 @@ func (b *Breaker) freePlace(p *Permit) {
 }
 
 // Elapsed returns the time since Allow, or since Sent, up to Answered if that was
-// called. It is zero while the call is being sent, where no rule and no hook needed the clock, and once the call has
-// ended.
+// called. It is zero while the call is being sent, where no rule and no hook needed
+// the clock, and once the call has ended.
 func (p *Permit) Elapsed() time.Duration {
 	if p.b == nil {
 		return 0
@@ -340,7 +340,7 @@ func (b *Breaker) settle(p *Permit, v verdict, now int64) (c Call, askTrip bool)
 			h.lateEnds++
 		}
 		if v.outcome == Success {
-			b.disproved(*p, now)
+			b.lateSuccess(*p, now)
 		}
 		return c, false
 	}

@@ -24,14 +24,16 @@ type Options struct {
 	Override func(key string, c *Config)
 	// MaxKeys bounds how many breakers there are. Default 10,000; negative: no
 	// bound. A key takes 0.3 kB while its peer is well, 0.7 kB once it has failed,
-	// 1 kB while it is open, and 1.3 kB more while calls wait. At the bound, a new key takes the place of an idle one: one that
-	// was not asked for since the set looked at it last, and has no calls in
-	// flight. The set goes round its breakers and looks at 16 for a new key at
-	// most; if all of those are in use the first goes, and Stats.EvictedActive
-	// counts it. Of a circuit that is open, or whose mode was set, a record of a
-	// few bytes is kept, so that the key comes back open or forced as it was.
-	// There is room for 65,536 such records; past that those go first whose time
-	// to be probed has come, then the oldest, and Stats counts them.
+	// 1 kB while it is open, and 1.3 kB more while calls wait.
+	//
+	// At the bound, a new key takes the place of an idle one: one that was not asked
+	// for since the set looked at it last, and has no calls in flight. The set goes
+	// round its breakers and looks at 16 for a new key at most; if all of those are in
+	// use the first goes, and Stats.EvictedActive counts it. Of a circuit that is open,
+	// or whose mode was set, a record of a few bytes is kept, so that the key comes
+	// back open or forced as it was. There is room for 65,536 such records; past that
+	// those go first whose time to be probed has come, then the oldest, and Stats
+	// counts them.
 	MaxKeys int
 	// Hooks observe every breaker of the set.
 	Hooks []Hooks
@@ -107,7 +109,7 @@ func (o *options) rulesFor(key string) (*rules, error) {
 	return r, nil
 }
 
-// equal compares rules; those with a Trip function equal none.
+// equal compares rules. Those with a Trip function equal none, as functions cannot be compared.
 func (r *rules) equal(s *rules) bool {
 	return reflect.DeepEqual(r.Config, s.Config)
 }

@@ -87,7 +87,7 @@ func (s *starting) admit(b *Breaker, now int64) (uint64, *OpenError) {
 		return 0, nil
 	}
 	s.places.expire(now)
-	if float64(s.places.taken()) >= s.limit {
+	if float64(s.places.total) >= s.limit {
 		s.held, s.good, s.heldAt = true, 0, now
 		s.tell(0, 1)
 		return 0, s.err
@@ -116,9 +116,10 @@ func (s *starting) settle(b *Breaker, p Permit, c Call, v verdict, now int64) {
 			s.good = 0
 		}
 		s.gentle, s.row = true, 0
-		chance := float64(s.failed) * math.Log(s.usual)
+		least := b.rules.Load().Chance
+		usual := least >= 0 && float64(s.failed)*math.Log(s.usual) > math.Log(least)
 		switch {
-		case s.failed >= enoughFailed && !(chance > math.Log(b.rules.Load().Chance)):
+		case s.failed >= enoughFailed && !usual:
 			why := fmt.Sprintf("%s in a row failed in the slow start, after: %s", plural(s.failed, "call"), b.history.cause())
 			b.openAsked(now, ByProbe, why, v)
 		case v.trip > 0:
@@ -168,8 +169,6 @@ type places struct {
 	first int64               // the oldest step that is counted
 	total int
 }
-
-func (p *places) taken() int { return p.total }
 
 func (p *places) at(step int64) *int { return &p.count[step%int64(len(p.count))] }
 

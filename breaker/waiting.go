@@ -40,7 +40,7 @@ func (b *Breaker) look(now int64) {
 		next = h.overdue.next
 	}
 	if r.HangAfter > 0 {
-		limit := max(r.HangAfter, 3*b.pace.slowestAnswer(now))
+		limit := b.hangLimit(now)
 		switch {
 		case h.hang == nil && b.waiting() >= watchFrom:
 			h.hang = &backlog{last: now}
@@ -62,6 +62,11 @@ func (b *Breaker) look(now int64) {
 	}
 	b.nextLook.Store(next)
 	b.judgeWaiting(now)
+}
+
+// hangLimit is how long a call has to wait to be taken to hang.
+func (b *Breaker) hangLimit(now int64) time.Duration {
+	return max(b.rules.Load().HangAfter, 3*b.pace.slowestAnswer(now))
 }
 
 // tally is how many calls the rules have seen come, go and succeed, ever, without the
