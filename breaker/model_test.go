@@ -90,7 +90,7 @@ type slowStart struct {
 	admitted      int           // calls
 	rejects       bool          // has rejected calls
 	mayGrow       bool          // a call was rejected since the limit grew
-	gentle        bool          // a call has failed and fewer than 50 have succeeded since
+	gentle        bool          // a call has failed and fewer than 75 have succeeded since
 	last          []bool        // of the last ten calls, whether they failed
 	good          int           // successes since a call was rejected
 	row, failures int           // successes since the last failure, and the other way round
@@ -379,7 +379,7 @@ func (m *model) endInSlowStart(failed bool, now time.Time) {
 	s.failures = 0
 	s.good++
 	s.row++
-	if s.row >= 50 {
+	if s.row >= 75 {
 		s.gentle = false
 	}
 	if s.mayGrow {

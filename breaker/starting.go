@@ -31,6 +31,7 @@ type starting struct {
 const (
 	enoughTime   = 2  // seconds of calls that succeed with nothing rejected between them end a slow start
 	enoughGood   = 50 // so many calls are enough for that, over calmSpan
+	gentleGood   = 75 // successes in a row after which the bound grows fast again
 	calmSpan     = int64(1 * time.Second)
 	mostSpan     = int64(3 * time.Minute) // after the first good probe of an outage no call is held back any more
 	enoughFailed = 5                      // failures in a row end it as well
@@ -129,7 +130,7 @@ func (s *starting) settle(b *Breaker, p Permit, c Call, v verdict, now int64) {
 	}
 	s.failed = 0
 	s.good++
-	if s.row++; s.row >= enoughGood {
+	if s.row++; s.row >= gentleGood {
 		s.gentle = false
 	}
 	if s.held {
