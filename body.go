@@ -37,7 +37,7 @@ type bodyDetails struct {
 // newBody returns a body with the details, if it needs them. It makes one allocation: of 80
 // bytes where a response of no special kind is judged by the default rules.
 func (t *Transport) newBody(kind content, details bodyDetails) *watchedBody {
-	if t.byStatus && details.upload == nil && kind != eventStream {
+	if t.byDefault && details.upload == nil && kind != eventStream {
 		return new(watchedBody)
 	}
 	both := new(struct {

@@ -200,13 +200,25 @@ func TestVerdictOfAnEventStream(t *testing.T) {
 }
 
 func TestProbeIsJudgedAtItsHeader(t *testing.T) {
-	for _, contentType := range []string{"application/json", "text/event-stream"} {
+	for _, tc := range []struct {
+		contentType string
+		trailer     http.Header
+		cfg         httpbreaker.Config
+	}{
+		{"application/json", nil, httpbreaker.Config{}},
+		{"text/event-stream", nil, httpbreaker.Config{}},
+		{"application/json", nil, httpbreaker.Config{Classify: httpbreaker.DefaultClassifier}},
+		{"application/json", http.Header{"X-Result": nil}, httpbreaker.Config{}},
+		{"application/json", http.Header{"X-Result": nil}, httpbreaker.Config{RetryAfter: time.Minute, FallbackOnFailure: true}},
+	} {
 		synctest.Test(t, func(t *testing.T) {
-			rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+			tc.cfg.Base = rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
 				res, err := rig.BodyOf(200, rig.BrokenBody("", rig.ErrReset))(req)
-				res.Header.Set("Content-Type", contentType)
+				res.Header.Set("Content-Type", tc.contentType)
+				res.Trailer = tc.trailer
 				return res, err
-			})})
+			})
+			rt := rig.Opened(t, "http://a.test/", tc.cfg)
 			time.Sleep(time.Hour)
 			res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 			require.NoError(t, err)

@@ -127,12 +127,12 @@ type Config struct {
 // The zero Transport works and equals New(nil). A Transport is safe for concurrent
 // use and must not be copied after first use.
 type Transport struct {
-	init     sync.Once // fills in what cfg leaves open
-	cfg      Config
-	byStatus bool // a response is judged by DefaultClassifier, and by nothing else
-	timed    bool // somebody reads Result.Duration
-	epoch    time.Time
-	first    atomic.Pointer[knownHost] // where ByHost gives the keys
+	init      sync.Once // fills in what cfg leaves open
+	cfg       Config
+	byDefault bool // Classify is DefaultClassifier
+	timed     bool // somebody reads Result.Duration
+	epoch     time.Time
+	first     atomic.Pointer[knownHost] // where ByHost gives the keys
 }
 
 var _ http.RoundTripper = (*Transport)(nil)
@@ -159,8 +159,8 @@ func New(cfg *Config) *Transport {
 }
 
 func (t *Transport) setDefaults() {
-	t.byStatus = t.cfg.Classify == nil && t.cfg.RetryAfter == 0 && !t.cfg.FallbackOnFailure
-	t.timed = t.cfg.Classify != nil || t.cfg.FallbackOnFailure
+	t.byDefault = t.cfg.Classify == nil
+	t.timed = !t.byDefault || t.cfg.FallbackOnFailure
 	t.epoch = time.Now()
 	if t.cfg.Base == nil {
 		t.cfg.Base = cleanhttp.DefaultPooledTransport()
@@ -304,7 +304,7 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 		kind = contentOf(res.Header)
 	}
 	outcome, openFor := breaker.Ignored, time.Duration(0)
-	if t.byStatus && err == nil && res != nil && res.Request == req && kind != grpcContent {
+	if t.byDefault && t.cfg.RetryAfter == 0 && err == nil && res != nil && res.Request == req && kind != grpcContent {
 		outcome = judgeStatus(res.StatusCode)
 	} else {
 		outcome, openFor = t.judge(Result{Request: req, Response: res, Err: err, Duration: took, body: upload})
@@ -335,7 +335,7 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 // probe is not, since others wait for it, except where the header cannot tell: gRPC sends
 // it before it knows, and trailers may mean something to a classifier of the user's.
 func (t *Transport) watches(req *http.Request, res *http.Response, kind content, probe bool) bool {
-	if t.cfg.HeadersOnly || probe && kind != grpcContent && (t.byStatus || len(res.Trailer) == 0) {
+	if t.cfg.HeadersOnly || probe && kind != grpcContent && (t.byDefault || len(res.Trailer) == 0) {
 		return false
 	}
 	return canBeWatched(req, res, kind)
