@@ -53,7 +53,7 @@ func (t *Transport) newBody(kind content, details bodyDetails) *watchedBody {
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
-	busy := !b.settled.Load() && b.req.Context().Err() != nil
+	busy := b.req.Context().Err() != nil
 	n, err := b.ReadCloser.Read(p)
 	switch {
 	case err != nil && b.settleOnce():
@@ -85,7 +85,7 @@ func (b *watchedBody) Close() error {
 }
 
 // settleOnce reports whether its caller is the one that ends the permit.
-func (b *watchedBody) settleOnce() bool { return !b.settled.Load() && !b.settled.Swap(true) }
+func (b *watchedBody) settleOnce() bool { return !b.settled.Swap(true) }
 
 // ended ends the permit by the body's first error; later ones only follow from it. At the
 // regular end only trailers can still change the verdict.
@@ -213,7 +213,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		b.late.Store(true)
 	}
 	b.read += int64(n)
-	short := err == io.EOF && b.declared > 0 && b.read < b.declared
+	short := err == io.EOF && b.read < b.declared
 	long := b.declared > 0 && b.read > b.declared
 	if (short || long || err != nil && err != io.EOF) && !b.closed.Load() {
 		b.fault.Store(true)

@@ -134,15 +134,14 @@ func DefaultClassifier(r Result) breaker.Outcome {
 }
 
 func judgeStatus(code int) breaker.Outcome {
-	switch {
-	case code >= 100 && code < 400:
-		return breaker.Success
-	case code == http.StatusRequestTimeout, code == http.StatusMisdirectedRequest,
-		code == http.StatusTooEarly, code == http.StatusTooManyRequests,
-		code == http.StatusNetworkAuthenticationRequired:
+	switch code {
+	case http.StatusRequestTimeout, http.StatusMisdirectedRequest, http.StatusTooEarly,
+		http.StatusTooManyRequests, http.StatusNetworkAuthenticationRequired:
 		return breaker.Ignored
-	case code >= 400 && code < 500,
-		code == http.StatusNotImplemented, code == http.StatusHTTPVersionNotSupported:
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		return breaker.Success
+	}
+	if code >= 100 && code < 500 {
 		return breaker.Success
 	}
 	return breaker.Failure
@@ -256,7 +255,7 @@ func Errors(next Classifier, o breaker.Outcome, targets ...error) Classifier {
 	}
 	targets = slices.Clone(targets)
 	return func(r Result) breaker.Outcome {
-		if r.Err != nil && slices.ContainsFunc(targets, func(target error) bool { return errors.Is(r.Err, target) }) {
+		if slices.ContainsFunc(targets, func(target error) bool { return errors.Is(r.Err, target) }) {
 			return o
 		}
 		return next(r)
@@ -297,8 +296,8 @@ func deadlineFailed(r Result) bool {
 	if r.Response == nil {
 		return false
 	}
-	code, ok := field.GRPCStatus(r.Response)
-	return ok && code == field.DeadlineExceeded
+	code, _ := field.GRPCStatus(r.Response)
+	return code == field.DeadlineExceeded
 }
 
 func orDefault(name string, next Classifier, o breaker.Outcome) Classifier {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -50,8 +49,7 @@ func Respond(status int, header http.Header, body []byte) Fallback {
 	if status == http.StatusNoContent && len(body) > 0 {
 		panic(fmt.Sprintf("httpbreaker: Respond: body of %d bytes; want none with status 204", len(body)))
 	}
-	header = maps.Clone(header)
-	if header == nil {
+	if header = header.Clone(); header == nil {
 		header = make(http.Header)
 	}
 	for _, name := range []string{
@@ -63,10 +61,9 @@ func Respond(status int, header http.Header, body []byte) Fallback {
 	if status != http.StatusNoContent {
 		header.Set("Content-Length", strconv.Itoa(len(body)))
 	}
-	header = header.Clone() // the values, too
 	body = bytes.Clone(body)
 
-	return func(r Result) (*http.Response, error) {
+	return func(Result) (*http.Response, error) {
 		res := &http.Response{
 			StatusCode:    status,
 			Header:        header.Clone(),
@@ -76,7 +73,7 @@ func Respond(status int, header http.Header, body []byte) Fallback {
 		if res.Header.Get("Date") == "" {
 			res.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 		}
-		if len(body) > 0 && r.Request.Method != http.MethodHead {
+		if len(body) > 0 {
 			res.Body = io.NopCloser(bytes.NewReader(body))
 		}
 		return res, nil
@@ -140,7 +137,7 @@ func (t *Transport) fallback(r Result) (*http.Response, error) {
 	}()
 	res := ask(t.cfg.Fallback, r)
 	returned = true
-	if res == nil || res == r.Response {
+	if res == nil {
 		return r.Response, r.Err
 	}
 	complete(res, r)
@@ -171,7 +168,7 @@ func complete(res *http.Response, r Result) {
 	if res.Body == nil {
 		res.Body = http.NoBody
 	}
-	if r.Request.Method == http.MethodHead && res.Body != http.NoBody {
+	if r.Request.Method == http.MethodHead {
 		res.Body.Close()
 		res.Body = http.NoBody
 	}

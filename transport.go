@@ -293,7 +293,7 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 	if sent != req && res != nil && res.Request == sent {
 		res.Request = req
 	}
-	if err != nil && res != nil { // one or the other: http.Client would leak it
+	if err != nil { // one or the other: http.Client would leak it
 		closeResponse(res)
 		res = nil
 	}
@@ -304,7 +304,7 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 		kind = contentOf(res.Header)
 	}
 	outcome, openFor := breaker.Ignored, time.Duration(0)
-	if t.byDefault && t.cfg.RetryAfter == 0 && err == nil && res != nil && res.Request == req && kind != grpcContent {
+	if t.byDefault && t.cfg.RetryAfter == 0 && res != nil && res.Request == req && kind != grpcContent {
 		outcome = judgeStatus(res.StatusCode)
 	} else {
 		outcome, openFor = t.judge(Result{Request: req, Response: res, Err: err, Duration: took, body: upload})
@@ -358,7 +358,7 @@ func (t *Transport) judge(r Result) (breaker.Outcome, time.Duration) {
 	if r.Response == nil && r.Err == nil {
 		return breaker.Failure, 0 // Base broke its contract; spare Classify this case
 	}
-	if t.cfg.RetryAfter > 0 && r.Response != nil && !isFallbackOf(r.Request, r.Response) {
+	if r.Response != nil && !isFallbackOf(r.Request, r.Response) {
 		if d := min(field.RetryAfter(r.Response), t.cfg.RetryAfter); d > 0 {
 			return breaker.Failure, d
 		}
@@ -371,7 +371,7 @@ func cause(res *http.Response, err error) error {
 	if err != nil || res == nil {
 		return err
 	}
-	if code, ok := field.GRPCStatus(res); ok && code != field.OK {
+	if code, _ := field.GRPCStatus(res); code != field.OK {
 		return code
 	}
 	return statusError(res.StatusCode)
