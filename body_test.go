@@ -51,6 +51,10 @@ func TestVerdictOfABody(t *testing.T) {
 			cancel()
 			_ = b.Close()
 		}, rig.Verdicts{Ignored: 1}},
+		{"read when the deadline had passed", 200, rig.BrokenBody("", context.DeadlineExceeded), func(b io.ReadCloser, c context.CancelFunc) {
+			time.Sleep(2 * time.Second)
+			readAll(b, c)
+		}, rig.Verdicts{Ignored: 1}},
 		{"read, then canceled", 200, rig.NewSpyBody("x"), func(b io.ReadCloser, cancel context.CancelFunc) {
 			readAll(b, cancel)
 			cancel()
@@ -63,15 +67,17 @@ func TestVerdictOfABody(t *testing.T) {
 		{"alive, broken off", 404, rig.BrokenBody("x", rig.ErrReset), readAll, rig.Verdicts{Failure: 1}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BodyOf(tc.status, tc.body)})
-			res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
-			require.NoError(t, err)
-			assert.Zero(t, rig.InFlight(rt), "answered")
-			tc.use(res.Body, cancel)
-			assert.Equal(t, tc.want, rig.VerdictsOf(rt))
-			assert.Zero(t, rig.InFlight(rt))
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BodyOf(tc.status, tc.body)})
+				res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
+				require.NoError(t, err)
+				assert.Zero(t, rig.InFlight(rt), "answered")
+				tc.use(res.Body, cancel)
+				assert.Equal(t, tc.want, rig.VerdictsOf(rt))
+				assert.Zero(t, rig.InFlight(rt))
+			})
 		})
 	}
 }
@@ -128,7 +134,7 @@ func TestBodiesThatAreNotWatched(t *testing.T) {
 }
 
 func TestOtherMediaTypesAreWatchedToTheEnd(t *testing.T) {
-	for _, mediaType := range []string{"", "text/event-streams", "text/plain", "text/event", "text-event-stream", "application/grpcx"} {
+	for _, mediaType := range []string{"", "text/event-streams", "text/plain", "text/event", "text/event-source", "text-event-stream", "application/grpcx"} {
 		rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
 			res, err := rig.BodyOf(200, rig.NewSpyBody("x"))(req)
 			res.Header.Set("Content-Type", mediaType)
@@ -158,6 +164,7 @@ func TestVerdictOfAnEventStream(t *testing.T) {
 		want rig.Verdicts
 	}{
 		{"not read", event, func(io.ReadCloser, context.CancelFunc) {}, rig.Verdicts{}},
+		{"no byte yet", after(0, nil), read, rig.Verdicts{}},
 		{"an event", event, read, rig.Verdicts{Success: 1}},
 		{"an event, and broken off", func() io.Reader { return rig.BrokenBody("data", rig.ErrReset) }, func(body io.ReadCloser, _ context.CancelFunc) {
 			_, _ = io.ReadAll(body)
@@ -294,6 +301,7 @@ func TestClassifierSeesResponseAndErrorOfABrokenBody(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(time.Second)
 		_, _ = io.ReadAll(res.Body)
+		_, _ = res.Body.Read(make([]byte, 1))
 		require.Len(t, results, 2)
 		assert.Same(t, req, results[1].Request)
 		assert.Same(t, res, results[1].Response)
@@ -316,7 +324,7 @@ func TestDeadlineInABodyCountsAllTheTimeItHad(t *testing.T) {
 			}),
 			Classify: httpbreaker.DeadlinesOver(nil, time.Second),
 		})
-		for _, patience := range []time.Duration{time.Second / 2, 2 * time.Second} {
+		for _, patience := range []time.Duration{2 * time.Second, time.Second / 2} {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
 			require.NoError(t, err)
@@ -378,7 +386,9 @@ func TestRequestBodyFaults(t *testing.T) {
 		want   rig.Verdicts
 	}{
 		{"read in full", rig.NewSpyBody("12345"), 5, upload, rig.Verdicts{Failure: 1}},
+		{"in two pieces", io.MultiReader(strings.NewReader("12"), strings.NewReader("345")), 5, upload, rig.Verdicts{Failure: 1}},
 		{"of unknown length", rig.NewSpyBody("12345"), -1, upload, rig.Verdicts{Failure: 1}},
+		{"of no declared length", rig.NewSpyBody("12345"), 0, upload, rig.Verdicts{Failure: 1}},
 		{"reader fails", rig.BrokenBody("12", errDisk), -1, upload, rig.Verdicts{Ignored: 1}},
 		{"reader fails with a known length", rig.BrokenBody("12", errDisk), 5, upload, rig.Verdicts{Ignored: 1}},
 		{"cut off as by a visitor", rig.BrokenBody("12", io.ErrUnexpectedEOF), -1, upload, rig.Verdicts{Ignored: 1}},
@@ -404,6 +414,16 @@ func TestRequestBodyFaults(t *testing.T) {
 			assert.Equal(t, tc.want, rig.VerdictsOf(rt))
 		})
 	}
+	t.Run("fails, and then the response breaks off", func(t *testing.T) {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+			_ = upload(req)
+			return rig.BodyOf(200, rig.BrokenBody("", rig.ErrReset))(req)
+		})})
+		res, err := rt.RoundTrip(rig.NewRequest(t, "POST", "http://a.test/", rig.BrokenBody("12", errDisk)))
+		require.NoError(t, err)
+		_, _ = io.ReadAll(res.Body)
+		assert.Equal(t, rig.Verdicts{Ignored: 1}, rig.VerdictsOf(rt))
+	})
 }
 
 // trailing returns a base whose responses have this header and, at the end of a body of
@@ -487,22 +507,37 @@ func TestVerdictOfTrailers(t *testing.T) {
 	})
 }
 
-func TestFailureInTrailersSaysItsCode(t *testing.T) {
+func TestLastFailureSaysWhatFailed(t *testing.T) {
 	header, trailer := grpc("14")
-	rt := httpbreaker.New(&httpbreaker.Config{Base: trailing(header, trailer, "message"), Breakers: rig.TripAfter(1)})
-	res, err := rt.RoundTrip(rig.NewRequest(t, "POST", "http://a.test/", nil))
-	require.NoError(t, err)
-	_, _ = io.ReadAll(res.Body)
-	_, err = rt.RoundTrip(rig.NewRequest(t, "POST", "http://a.test/", nil))
-	var open *httpbreaker.OpenError
-	require.ErrorAs(t, err, &open)
-	assert.EqualError(t, open.Last, "gRPC status 14 UNAVAILABLE")
+	for want, base := range map[string]rig.BaseFunc{
+		"gRPC status 14 UNAVAILABLE": trailing(header, trailer, "message"),
+		"connection reset":           rig.BodyOf(200, rig.BrokenBody("x", rig.ErrReset)),
+		"503 Service Unavailable": func(req *http.Request) (*http.Response, error) { // whatever else it says
+			res, err := rig.Respond(503, "")(req)
+			res.Header, _ = grpc("")
+			res.Header.Set("Grpc-Status", "0")
+			return res, err
+		},
+	} {
+		rt := httpbreaker.New(&httpbreaker.Config{Base: base, Breakers: rig.TripAfter(1)})
+		res, err := rt.RoundTrip(rig.NewRequest(t, "POST", "http://a.test/", nil))
+		require.NoError(t, err)
+		_, _ = io.ReadAll(res.Body)
+		_, err = rt.RoundTrip(rig.NewRequest(t, "POST", "http://a.test/", nil))
+		var open *httpbreaker.OpenError
+		require.ErrorAs(t, err, &open)
+		assert.EqualError(t, open.Last, want)
+	}
 }
 
 func TestClassifierSeesTrailers(t *testing.T) {
 	var seen []string
 	rt := httpbreaker.New(&httpbreaker.Config{
-		Base: trailing(nil, http.Header{"X-Result": {"failed"}}, "body"),
+		Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+			res, err := trailing(nil, http.Header{"X-Result": {"failed"}}, "")(req)
+			res.ContentLength, res.Trailer = 0, http.Header{"X-Result": nil} // a length of zero hides no trailers
+			return res, err
+		}),
 		Classify: func(r httpbreaker.Result) breaker.Outcome {
 			seen = append(seen, r.Response.Trailer.Get("X-Result"))
 			if r.Response.Trailer.Get("X-Result") == "failed" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -82,6 +83,83 @@ func TestUploadIsTimedFromItsEnd(t *testing.T) {
 				assert.Equal(t, rig.Verdicts{Success: 1}, rig.VerdictsOf(rt))
 			})
 		})
+	}
+}
+
+// What a base does after that is the host's time.
+func TestUploadEndsWhenItIsReadOrClosed(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		length int64
+		take   func(io.ReadCloser)
+	}{
+		{"read to its length", 3, func(b io.ReadCloser) { _, _ = io.ReadFull(b, make([]byte, 3)) }},
+		{"read to its end", -1, func(b io.ReadCloser) { _, _ = io.Copy(io.Discard, b) }},
+		{"closed half-way", 3, func(b io.ReadCloser) { _, _ = b.Read(make([]byte, 1)); _ = b.Close() }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rt := httpbreaker.New(&httpbreaker.Config{
+					Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+						tc.take(req.Body)
+						time.Sleep(2 * time.Second)
+						return rig.Respond(200, "")(req)
+					}),
+					Breakers: breaker.NewSet(breaker.Options{Config: breaker.Config{SlowCall: time.Second}}),
+				})
+				req := rig.NewRequest(t, "PUT", "http://a.test/", slowReader(3, 0))
+				req.ContentLength = tc.length
+				_, err := rt.RoundTrip(req)
+				require.NoError(t, err)
+				assert.EqualValues(t, 1, onlyBreaker(t, rt).Snapshot().Totals.Slow)
+			})
+		})
+	}
+}
+
+// A host that is kept waiting for the caller's upload until the deadline had no time at all.
+func TestDeadlineDuringAnUpload(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		upload time.Duration
+		base   rig.BaseFunc
+		want   rig.Verdicts
+	}{
+		{"read in time", time.Second, receive(time.Hour), rig.Verdicts{Failure: 1}},
+		{"read too late", time.Minute, receive(time.Hour), rig.Verdicts{Ignored: 1}},
+		{"still being read", time.Minute, func(req *http.Request) (*http.Response, error) {
+			go func() { _, _ = req.Body.Read(make([]byte, 1)) }()
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		}, rig.Verdicts{Ignored: 1}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+				defer cancel()
+				rt := httpbreaker.New(&httpbreaker.Config{Base: tc.base, Classify: httpbreaker.DeadlinesOver(nil, time.Second)})
+				_, err := rt.RoundTrip(rig.NewRequest(t, "PUT", "http://a.test/", slowReader(1, tc.upload)).WithContext(ctx))
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				assert.Equal(t, tc.want, rig.VerdictsOf(rt))
+				time.Sleep(time.Minute) // until nobody reads
+			})
+		})
+	}
+}
+
+func TestOnlyUploadsThatCannotBeRewoundAreWatched(t *testing.T) {
+	for body, watched := range map[io.Reader]bool{
+		nil: false, http.NoBody: false, strings.NewReader("x"): false, rig.NewSpyBody("x"): true,
+	} {
+		req := rig.NewRequest(t, "POST", "http://a.test/", body)
+		rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(func(sent *http.Request) (*http.Response, error) {
+			assert.Equal(t, watched, sent != req, "%T", body)
+			assert.Same(t, req.URL, sent.URL)
+			return rig.Respond(200, "")(sent)
+		})})
+		res, err := rt.RoundTrip(req)
+		require.NoError(t, err)
+		assert.Same(t, req, res.Request)
 	}
 }
 
