@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,6 +91,28 @@ func TestDefaultClassifierIsNotToldByThePeer(t *testing.T) {
 	}
 }
 
+func TestDefaultClassifierFaultsOnThisSide(t *testing.T) {
+	declared := func(length int64) *http.Request { // of the five bytes that it has
+		req := rig.NewRequest(t, "POST", "http://example.com", strings.NewReader("12345"))
+		req.ContentLength = length
+		return req
+	}
+	for _, tc := range []struct {
+		name string
+		httpbreaker.Result
+		want breaker.Outcome
+	}{
+		{"cannot be sent", httpbreaker.Result{Request: &http.Request{}, Err: io.EOF}, breaker.Ignored},
+		{"was sent all the same", httpbreaker.Result{Request: &http.Request{}, Response: &http.Response{}, Err: io.EOF}, breaker.Failure},
+		{"no such address", httpbreaker.Result{Request: declared(5), Err: &net.AddrError{}}, breaker.Ignored},
+		{"closed at the declared length", httpbreaker.Result{Request: declared(5), Err: net.ErrClosed}, breaker.Failure},
+		{"closed at another length", httpbreaker.Result{Request: declared(4), Err: net.ErrClosed}, breaker.Ignored},
+		{"another length, another error", httpbreaker.Result{Request: declared(4), Err: io.EOF}, breaker.Failure},
+	} {
+		assert.Equal(t, tc.want, httpbreaker.DefaultClassifier(tc.Result), tc.name)
+	}
+}
+
 func TestStatuses(t *testing.T) {
 	status := func(code int) httpbreaker.Result {
 		return httpbreaker.Result{Response: &http.Response{StatusCode: code}}
@@ -150,34 +174,6 @@ func TestDeadlinesOver(t *testing.T) {
 	})
 }
 
-// What counts for a body that hangs is the whole wait, not the time to the header.
-func TestDeadlinesOverInTheBody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for deadline, want := range map[time.Duration]rig.Verdicts{
-			500 * time.Millisecond: {Ignored: 1},
-			2 * time.Second:        {Failure: 1},
-		} {
-			ctx, cancel := context.WithTimeout(t.Context(), deadline)
-			rt := httpbreaker.New(&httpbreaker.Config{
-				Classify: httpbreaker.DeadlinesOver(nil, time.Second),
-				Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
-					body := rig.ReaderFunc(func([]byte) (int, error) {
-						<-req.Context().Done()
-						return 0, req.Context().Err()
-					})
-					return &http.Response{StatusCode: 200, Body: io.NopCloser(body), ContentLength: -1, Request: req}, nil
-				}),
-			})
-			res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://example.com", nil).WithContext(ctx))
-			require.NoError(t, err)
-			_, err = io.ReadAll(res.Body)
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			assert.Equal(t, want, rig.VerdictsOf(rt), "a deadline of %v", deadline)
-			cancel()
-		}
-	})
-}
-
 func TestClassifiersRefuseBadArguments(t *testing.T) {
 	for want, construct := range map[string]func(){
 		"httpbreaker: Statuses: codes[1] = 99; want a status code from 100 to 999":   func() { httpbreaker.Statuses(nil, breaker.Success, 200, 99) },
@@ -189,6 +185,7 @@ func TestClassifiersRefuseBadArguments(t *testing.T) {
 	} {
 		assert.PanicsWithValue(t, want, construct)
 	}
+	assert.NotPanics(t, func() { httpbreaker.Statuses(nil, breaker.Success, 100, 999) })
 }
 
 func TestDefaultClassifierDoesNotAllocate(t *testing.T) {
