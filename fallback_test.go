@@ -28,11 +28,13 @@ func TestRespond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		header := http.Header{
 			"Content-Type": {"text/plain"}, "Connection": {"close"}, "Keep-Alive": {"1"}, "Set-Cookie": {"a=b"},
-			"Transfer-Encoding": {"chunked"}, "Content-Length": {"99"},
+			"Transfer-Encoding": {"chunked"}, "Content-Length": {"99"}, "Te": {"trailers"}, "Trailer": {"X"}, "Upgrade": {"h2c"},
+			"Proxy-Authenticate": {"Basic"}, "Proxy-Connection": {"close"},
 		}
 		body := []byte("later")
 		fallback := httpbreaker.Respond(503, header, body)
-		header.Set("Content-Type", "changed afterwards")
+		assert.Len(t, header, 11, "the caller's own")
+		header["Content-Type"][0] = "changed afterwards"
 		header["X-New"] = []string{"1"}
 		body[0] = 'X'
 
@@ -164,6 +166,7 @@ func TestFallbackThatDoesNotAnswer(t *testing.T) {
 		"has both": func(httpbreaker.Result) (*http.Response, error) {
 			return &http.Response{StatusCode: 200, Body: spied}, errors.New("and yet")
 		},
+		"has nothing":   func(httpbreaker.Result) (*http.Response, error) { return &http.Response{}, nil },
 		"has no status": func(httpbreaker.Result) (*http.Response, error) { return &http.Response{Body: spied}, nil },
 		"asks again":    nil,
 	} {
@@ -192,7 +195,8 @@ func TestFallbackThatDoesNotAnswer(t *testing.T) {
 }
 
 func TestGoexitInAFallbackGoesOn(t *testing.T) {
-	rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: func(httpbreaker.Result) (*http.Response, error) {
+	body := rig.NewSpyBody("broken")
+	rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BodyOf(500, body), FallbackOnFailure: true, Fallback: func(httpbreaker.Result) (*http.Response, error) {
 		runtime.Goexit()
 		return nil, nil
 	}})
@@ -204,6 +208,47 @@ func TestGoexitInAFallbackGoesOn(t *testing.T) {
 	}()
 	<-done
 	assert.False(t, returned)
+	assert.EqualValues(t, 1, body.Closes.Load(), "nobody else will close it")
+}
+
+func TestFallbackIsAFinalResponse(t *testing.T) {
+	for _, tc := range []struct {
+		status  int
+		upgrade string
+		want    bool
+	}{
+		{199, "", false}, {200, "", true}, {999, "", true}, {1000, "", false},
+		{101, "", false}, {101, "websocket", true}, {100, "websocket", false},
+	} {
+		rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: func(httpbreaker.Result) (*http.Response, error) {
+			return &http.Response{StatusCode: tc.status}, nil
+		}})
+		req := rig.NewRequest(t, "GET", "http://a.test/", nil)
+		req.Header.Set("Upgrade", tc.upgrade)
+		res, _ := rt.RoundTrip(req)
+		assert.Equal(t, tc.want, res != nil, "%+v", tc)
+	}
+}
+
+func TestFallbackMadeByHandIsCompleted(t *testing.T) {
+	for _, tc := range []struct {
+		method string
+		body   io.ReadCloser
+		length int64
+	}{
+		{"GET", nil, 0}, {"GET", http.NoBody, 0}, {"GET", rig.NewSpyBody("x"), -1}, {"HEAD", rig.NewSpyBody("x"), 0},
+	} {
+		rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: func(httpbreaker.Result) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: tc.body}, nil
+		}})
+		res, err := rt.RoundTrip(rig.NewRequest(t, tc.method, "http://a.test/", nil))
+		require.NoError(t, err)
+		assert.Equal(t, tc.length, res.ContentLength)
+		assert.Equal(t, tc.length == 0, res.Body == http.NoBody)
+		if spied, ok := tc.body.(*rig.SpyBody); ok {
+			assert.Equal(t, tc.method == "HEAD", spied.Closes.Load() == 1)
+		}
+	}
 }
 
 func TestFallbackOnFailure(t *testing.T) {
@@ -223,6 +268,8 @@ func TestFallbackOnFailure(t *testing.T) {
 			"httpbreaker; received-status=502", rig.Verdicts{Failure: 1}},
 		{"error", rig.BaseFunc(rig.Failing), httpbreaker.Config{FallbackOnFailure: true},
 			`httpbreaker; error=destination_unavailable; details="request failed"`, rig.Verdicts{Failure: 1}},
+		{"without a body", rig.BodyOf(502, nil), httpbreaker.Config{FallbackOnFailure: true},
+			"httpbreaker; received-status=502", rig.Verdicts{Failure: 1}},
 		{"neither", rig.BaseFunc(func(*http.Request) (*http.Response, error) { return nil, nil }), httpbreaker.Config{FallbackOnFailure: true},
 			`httpbreaker; error=destination_unavailable; details="request failed"`, rig.Verdicts{Failure: 1}},
 		{"not asked to", rig.Respond(502, ""), httpbreaker.Config{}, "", rig.Verdicts{Failure: 1}},
@@ -246,9 +293,7 @@ func TestFallbackOnFailure(t *testing.T) {
 			assert.Equal(t, tc.status, res.Header.Get("Proxy-Status"))
 			require.Len(t, asked, 1)
 			assert.Same(t, req, asked[0].Request)
-			if asked[0].Response != nil {
-				assert.NoError(t, asked[0].Err)
-			}
+			assert.Equal(t, tc.name == "error", asked[0].Err == rig.ErrBase)
 		})
 	}
 }
@@ -270,6 +315,34 @@ func TestReplacedResponseIsDrainedAndClosed(t *testing.T) {
 	_, err = rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 	require.NoError(t, err)
 	assert.EqualValues(t, 1, endless.Closes.Load(), "but not for ever")
+
+	for _, tc := range []struct {
+		status      int
+		length      int64
+		contentType string
+		read        bool
+	}{
+		{500, 64 << 10, "", true},
+		{500, 64<<10 + 1, "", false},
+		{500, -1, "text/event-stream", false},
+		{101, -1, "", false},
+	} {
+		body := rig.NewSpyBody("x")
+		rt := httpbreaker.New(&httpbreaker.Config{
+			Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+				res, err := rig.BodyOf(tc.status, body)(req)
+				res.ContentLength = tc.length
+				res.Header.Set("Content-Type", tc.contentType)
+				return res, err
+			}),
+			Classify:          httpbreaker.Statuses(nil, breaker.Failure, 101),
+			FallbackOnFailure: true, Fallback: httpbreaker.Respond(200, nil, nil),
+		})
+		_, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+		require.NoError(t, err)
+		assert.Equal(t, tc.read, body.Reads.Load() > 0, "%+v", tc)
+		assert.EqualValues(t, 1, body.Closes.Load())
+	}
 }
 
 func TestReroute(t *testing.T) {
@@ -286,6 +359,9 @@ func TestReroute(t *testing.T) {
 	rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Reroute(toStandby)})
 	send := func(method string, body io.Reader) (string, error) {
 		req := rig.NewRequest(t, method, "http://a.test/p", body)
+		if req.GetBody != nil {
+			req.Body = rig.NewSpyBody("spent")
+		}
 		res, err := rt.RoundTrip(req)
 		if err != nil {
 			return "", err
@@ -302,6 +378,9 @@ func TestReroute(t *testing.T) {
 	got, err = send("POST", strings.NewReader("hello"))
 	require.NoError(t, err)
 	assert.Equal(t, "POST /p hello", got)
+	got, err = send("POST", http.NoBody)
+	require.NoError(t, err)
+	assert.Equal(t, "POST /p ", got)
 	_, err = send("POST", rig.NewSpyBody("only once"))
 	require.ErrorIs(t, err, httpbreaker.ErrOpen, "its body is closed")
 	assert.Zero(t, rig.VerdictsOf(rt), "the standby's failures are not the host's")
@@ -336,6 +415,22 @@ func TestRetryAfterIsAtLeastASecond(t *testing.T) {
 	res, err = rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"7"}, res.Header["Retry-After"])
+
+	for theirs, ours := range map[string]string{"7": "7", "0": "", "soon": "", "none": ""} { // the host's word is handed on
+		rt = httpbreaker.New(&httpbreaker.Config{FallbackOnFailure: true, Fallback: httpbreaker.Respond(503, nil, nil),
+			Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+				if theirs == "none" {
+					return nil, rig.ErrBase
+				}
+				res, err := rig.Respond(503, "")(req)
+				res.Header.Set("Retry-After", theirs)
+				return res, err
+			}),
+		})
+		res, err = rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+		require.NoError(t, err)
+		assert.Equal(t, ours, res.Header.Get("Retry-After"))
+	}
 }
 
 // A deadline that failed is where a fallback is wanted most.
@@ -346,7 +441,11 @@ func TestFallbackAfterADeadline(t *testing.T) {
 				<-req.Context().Done()
 				return nil, req.Context().Err()
 			}),
-			Fallback: httpbreaker.Respond(200, nil, []byte("cached")), FallbackOnFailure: true,
+			Fallback: func(r httpbreaker.Result) (*http.Response, error) {
+				assert.Equal(t, time.Second, r.Duration)
+				return httpbreaker.Respond(200, nil, []byte("cached"))(r)
+			},
+			FallbackOnFailure: true,
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
