@@ -1,10 +1,12 @@
 package httpbreaker_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -122,6 +124,67 @@ func TestKeys(t *testing.T) {
 	require.ErrorIs(t, send("red", ""), rig.ErrBase, "the empty key bypasses")
 	assert.Equal(t, before, asked)
 	assert.Equal(t, 3, rt.Breakers().Len())
+
+	rt = httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(rig.Failing)})
+	for _, req := range []*http.Request{{Header: http.Header{}}, {URL: &url.URL{Host: "a.test"}}} {
+		_, err := rt.RoundTrip(req)
+		require.ErrorIs(t, err, rig.ErrBase, "the base refuses it")
+	}
+	assert.Zero(t, rt.Breakers().Len())
+}
+
+func TestRequestThatIsNotSentIsClosed(t *testing.T) {
+	errLeft := errors.New("left")
+	left, cancel := context.WithCancelCause(t.Context())
+	cancel(errLeft)
+	closed := make(chan struct{})
+	close(closed)
+	for _, tc := range []struct {
+		host, key string
+		ctx       context.Context
+		cancel    chan struct{}
+		want      error
+		closes    int32
+	}{
+		{"a.test", "a.test:80", t.Context(), nil, httpbreaker.ErrOpen, 1},
+		{"b.test", "b.test:80", left, nil, errLeft, 1},
+		{"b.test", "b.test:80", t.Context(), closed, context.Canceled, 1},
+		{"b.test", "b.test:80", t.Context(), make(chan struct{}), rig.ErrBase, 0}, // by the base
+		{"b.test", "", t.Context(), nil, rig.ErrBase, 0},
+		{"b.test", "panics", t.Context(), nil, nil, 1},
+	} {
+		rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Base: rig.BaseFunc(rig.Failing), Key: func(*http.Request) string {
+			if tc.key == "panics" {
+				panic(tc.key)
+			}
+			return tc.key
+		}})
+		body := rig.NewSpyBody("x")
+		req := rig.NewRequest(t, "POST", "http://"+tc.host, body).WithContext(tc.ctx)
+		req.Cancel = tc.cancel //nolint:staticcheck // others still set it
+		send := func() {
+			_, err := rt.RoundTrip(req)
+			require.ErrorIs(t, err, tc.want)
+		}
+		if tc.want == nil {
+			assert.Panics(t, send)
+		} else {
+			send()
+		}
+		assert.Equal(t, tc.closes, body.Closes.Load(), "%+v", tc)
+	}
+}
+
+func TestResponseAndErrorAreAnError(t *testing.T) {
+	body := rig.NewSpyBody("x")
+	rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+		res, _ := rig.BodyOf(200, body)(req)
+		return res, rig.ErrBase
+	})})
+	res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+	assert.Nil(t, res)
+	require.ErrorIs(t, err, rig.ErrBase)
+	assert.EqualValues(t, 1, body.Closes.Load())
 }
 
 func TestCallThatTripsGetsItsOwnResult(t *testing.T) {
@@ -220,11 +283,15 @@ func TestClassifierThatPanics(t *testing.T) {
 }
 
 func TestInnerBreakersRejectionIsNotTheHostsFault(t *testing.T) {
-	inner := rig.Opened(t, "http://a.test/", httpbreaker.Config{})
-	outer := httpbreaker.New(&httpbreaker.Config{Base: inner})
-	_, err := outer.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
-	require.ErrorIs(t, err, httpbreaker.ErrOpen)
-	assert.Equal(t, rig.Verdicts{Ignored: 1}, rig.VerdictsOf(outer))
+	for _, retryAfter := range []time.Duration{0, time.Minute} {
+		for _, fallback := range []httpbreaker.Fallback{nil, httpbreaker.Respond(200, nil, nil), httpbreaker.Respond(503, nil, nil)} {
+			inner := rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: fallback})
+			outer := httpbreaker.New(&httpbreaker.Config{Base: inner, RetryAfter: retryAfter})
+			_, err := outer.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+			assert.Equal(t, fallback == nil, errors.Is(err, httpbreaker.ErrOpen))
+			assert.Equal(t, rig.Verdicts{Ignored: 1}, rig.VerdictsOf(outer))
+		}
+	}
 }
 
 func TestRetryAfterOpensTheCircuit(t *testing.T) {
