@@ -39,10 +39,11 @@ func TestCircuitsThatAreAskedFor(t *testing.T) {
 	doc := decode[document](t, get(h, "/circuits?limit=1&state=open"))
 	assert.Equal(t, 2, doc.Matching)
 	for query, want := range map[string]string{
-		"mode=off":   `mode = "off"; want "enforce", "observe", "force-open" or "disabled"`,
-		"sort=name":  `sort = "name"; want "key", "rate", "in_flight", "rejected" or "opened"`,
-		"limit=0":    `limit = "0"; want a number of circuits, at least 1`,
-		"limit=many": `limit = "many"; want a number of circuits, at least 1`,
+		"mode=off":                   `mode = "off"; want "enforce", "observe", "force-open" or "disabled"`,
+		"sort=name":                  `sort = "name"; want "key", "rate", "in_flight", "rejected" or "opened"`,
+		"limit=0":                    `limit = "0"; want a number of circuits, at least 1`,
+		"limit=many":                 `limit = "many"; want a number of circuits, at least 1`,
+		"limit=99999999999999999999": `limit = "99999999999999999999"; want a number of circuits, at least 1`,
 	} {
 		w := get(h, "/circuits?"+query)
 		assert.Equal(t, 400, w.Code)
@@ -75,6 +76,14 @@ func TestCircuitsSorted(t *testing.T) {
 	for sort, want := range map[string]string{"key": "a", "rate": "b", "in_flight": "c", "rejected": "d", "opened": "d"} {
 		assert.Equal(t, []string{want}, keysOf(decode[document](t, get(h, "/circuits?limit=1&sort="+sort))), sort)
 	}
+	sums := decode[document](t, get(h, "/circuits")).Sums
+	assert.Equal(t, 1, sums.InFlight)
+	assert.EqualValues(t, 3, sums.Rejected)
+
+	assert.IsIncreasing(t, []int{
+		rank(&breaker.Snapshot{State: breaker.Open}), rank(&breaker.Snapshot{State: breaker.HalfOpen}),
+		rank(&breaker.Snapshot{Mode: breaker.Observe}), rank(&breaker.Snapshot{}),
+	})
 }
 
 func TestAFloodIsBounded(t *testing.T) {

@@ -99,6 +99,8 @@ func TestSetModeOfAll(t *testing.T) {
 		assert.Equal(t, breaker.Disabled, set.Get(key).Snapshot().Mode, key)
 		assert.Equal(t, breaker.Closed, set.Get(key).State(), key)
 	}
+	set.Get("new").SetMode(breaker.Disabled, "of one circuit")
+	h.(*handler).operated(breaker.Operation{Act: breaker.ActReset, Mode: breaker.Observe}) // no mode of all either
 	doc := decode[document](t, get(h, "/circuits"))
 	require.NotNil(t, doc.All)
 	assert.Equal(t, breaker.Disabled, *doc.All.Mode)

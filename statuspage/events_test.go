@@ -76,6 +76,7 @@ func subscribe(t *testing.T, server *httptest.Server, lastEventID string) *bufio
 	assert.Equal(t, 200, res.StatusCode)
 	assert.Equal(t, "text/event-stream", res.Header.Get("Content-Type"))
 	assert.Equal(t, "no-store", res.Header.Get("Cache-Control"))
+	assert.Equal(t, "no", res.Header.Get("X-Accel-Buffering"))
 	return bufio.NewReader(res.Body)
 }
 
@@ -165,6 +166,42 @@ func TestOneCircuitPushesNoOtherOut(t *testing.T) {
 		f.transition(breaker.Transition{Key: "flaps", From: breaker.Open, To: breaker.Closed, OutageSince: at(i)})
 	}
 	assert.Equal(t, map[string]int{"other": 1, "down": 2, "flaps": keptOfKey}, keysIn(f))
+	events, lost, next, _ := f.since(0)
+	assert.Equal(t, at(1000-keptOfKey/2), events[3].data.(breaker.Transition).OutageSince, "the latest of them")
+	assert.Equal(t, next-keptOfKey-3, lost)
+}
+
+func TestOnlyTheMiddleOfTheSameOutageIsForgotten(t *testing.T) {
+	f := newFeed()
+	for _, tr := range []breaker.Transition{
+		{Key: "a", From: breaker.Open, To: breaker.HalfOpen},
+		{Key: "b", From: breaker.Open, To: breaker.HalfOpen},
+		{Key: "a", From: breaker.Open, To: breaker.HalfOpen, OutageSince: time.Now()},
+		{Key: "c", From: breaker.HalfOpen, To: breaker.Closed},
+		{Key: "c", From: breaker.Open, To: breaker.HalfOpen},
+	} {
+		f.transition(tr)
+	}
+	assert.Equal(t, map[string]int{"a": 2, "b": 1, "c": 2}, keysIn(f))
+}
+
+func TestWhoBeginsHasLostNothing(t *testing.T) {
+	set := newSet()
+	h := New(set, nil).(*handler)
+	for range 2 * keptOfKey {
+		set.Get("a").SetMode(breaker.Observe, "test")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for id, lost := range map[string]bool{"": false, h.events.epoch + "-0": true} {
+		r := httptest.NewRequest("GET", "/events", nil).WithContext(ctx)
+		r.Header.Set("Last-Event-ID", id)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		assert.True(t, strings.HasPrefix(w.Body.String(), "retry: 2000\n\n"))
+		assert.Equal(t, lost, strings.Contains(w.Body.String(), "event: lost"))
+		assert.Equal(t, keptOfKey, strings.Count(w.Body.String(), "event: control"))
+	}
 }
 
 func TestEventsAreBounded(t *testing.T) {
@@ -239,6 +276,9 @@ func TestStreamOfAFloodIsBounded(t *testing.T) {
 		w := &countingWriter{ResponseRecorder: httptest.NewRecorder()}
 		go h.ServeHTTP(w, httptest.NewRequest("GET", "/events", nil).WithContext(ctx))
 		synctest.Wait()
+		set.Get("a").SetMode(breaker.Observe, "test")
+		synctest.Wait()
+		assert.Contains(t, w.Body.String(), "event: control", "the first comes at once")
 		for i := range 10_000 {
 			h.stateChanged(breaker.Transition{
 				Key: fmt.Sprintf("host-%d.example.com:443", i), From: breaker.Closed, To: breaker.Open,

@@ -74,6 +74,9 @@ func TestSetModeOfTheFleet(t *testing.T) {
 		reason: "maintenance", by: "alice", called: 1}, *f)
 	assert.Equal(t, breaker.Enforce, set.Get("a").Snapshot().Mode, "it is the fleet that acts")
 
+	send(h, "POST", "/fleet/mode", form("key", "", "mode", "observe", "reason", "test", "for", "720h"))
+	assert.Equal(t, maxLasting, f.lasting, "the longest")
+
 	w = send(h, "POST", "/fleet/mode", form("key", "", "mode", "enforce", "reason", "done"))
 	assert.Equal(t, 200, w.Code, w.Body)
 	assert.JSONEq(t, `{"key": "", "mode": "enforce", "reason": "done", "by": "alice"}`, w.Body.String())

@@ -3,6 +3,7 @@ package statuspage
 import (
 	"context"
 	"net/http"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,6 +59,7 @@ func TestHealthIsBounded(t *testing.T) {
 	_, h := flood()
 	doc := decode[health](t, get(h, "/health"))
 	assert.Len(t, doc.Circuits, maxHealth)
+	assert.True(t, slices.IsSortedFunc(doc.Circuits, func(a, b unwell) int { return a.Since.Compare(b.Since) }), "the longest outage first")
 	assert.Equal(t, 10_000-maxHealth, doc.More)
 	assert.Equal(t, 10_000, doc.States[breaker.Open])
 }

@@ -1,7 +1,9 @@
 package statuspage
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -67,11 +69,14 @@ func TestHistoryBeforeAnybodyLooks(t *testing.T) {
 		require.NotNil(t, p.OpenedOn)
 		assert.Equal(t, counts.Failures, p.OpenedOn.Failures, "the counts that opened it")
 
-		time.Sleep(10 * time.Minute)
+		time.Sleep(9 * time.Minute)
 		p = pastOf(t, h, "a")
 		assert.Equal(t, strings.Repeat("o", historySlots), p.History.States, "five minutes and no more")
+		assert.Equal(t, slices.Repeat([]int{-1}, historySlots), p.History.Rates)
 		b.Reset("test")
 		assert.Nil(t, pastOf(t, h, "a").OpenedOn, "closed")
+		time.Sleep(historySlots * historyStep)
+		assert.Equal(t, strings.Repeat("c", historySlots), pastOf(t, h, "a").History.States)
 	})
 }
 
@@ -93,6 +98,41 @@ func TestHistoryOfACircuitThatIsFirstLookedAtNow(t *testing.T) {
 	})
 }
 
+// Nobody has looked while it was open.
+func TestHistoryOfAnOutageThatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set := newSet("open")
+		time.Sleep(3 * historyStep)
+		h := New(set, nil).(*handler)
+		set.Get("open").Reset("test")
+		assert.Equal(t, "oooo", pastOf(t, h, "open").History.States)
+	})
+}
+
+func TestHistoryLooksOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set := newSet()
+		h := New(set, nil).(*handler)
+		b := set.Get("a")
+		rate := func() int {
+			rates := h.histories.byKey["a"].past().History.Rates
+			return rates[len(rates)-1]
+		}
+		end(b, breaker.Success, 3)
+		end(b, breaker.Failure, 1)
+		assert.Equal(t, 25, rate())
+		end(b, breaker.Failure, 1)
+		assert.Equal(t, 25, rate())
+		time.Sleep(sampleEvery)
+		end(b, breaker.Failure, 1)
+		assert.Equal(t, 50, rate())
+		end(b, breaker.Success, 4)
+		time.Sleep(sampleEvery)
+		pastOf(t, h, "a")
+		assert.Equal(t, 50, rate(), "the highest")
+	})
+}
+
 func TestHistoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		set := breaker.NewSet(breaker.Options{})
@@ -102,7 +142,8 @@ func TestHistoryIsBounded(t *testing.T) {
 			failing(fmt.Sprint(i))
 		}
 		assert.Len(t, hs.byKey, historyKeys)
-		for range 200 { // the first goes on failing, the others are quiet
+		assert.Contains(t, hs.byKey, "0")
+		for range 150 { // the first goes on failing, the others are quiet
 			time.Sleep(2 * time.Second)
 			failing("0")
 		}
@@ -116,7 +157,7 @@ func TestHistoryIsBounded(t *testing.T) {
 // Transitions may be told late, and be older than what was seen since.
 func TestHistoryOfLateTransitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		set := newSet("a")
+		set := newSet("a", "well")
 		h := New(set, nil).(*handler)
 		at := time.Now()
 		for _, late := range []time.Duration{0, time.Second, time.Minute, time.Hour} {
@@ -124,9 +165,25 @@ func TestHistoryOfLateTransitions(t *testing.T) {
 			pastOf(t, h, "a")
 			h.histories.stateChanged(breaker.Transition{Key: "a", From: breaker.Open, To: breaker.HalfOpen, At: at, Since: at.Add(-time.Hour)})
 			h.histories.stateChanged(breaker.Transition{Key: "b", From: breaker.Closed, To: breaker.Open, At: at, Since: at.Add(-24 * time.Hour)})
+			assert.True(t, strings.HasSuffix(h.histories.byKey["b"].past().History.States, "o"))
+			h.histories.stateChanged(breaker.Transition{Key: "well", From: breaker.Closed, To: breaker.Open, At: at, Since: at})
 			pastOf(t, h, "a")
 		}
+		time.Sleep(4 * historyStep)
+		assert.True(t, strings.HasSuffix(pastOf(t, h, "well").History.States, "occcc"), "as it is")
 	})
+
+	h := history{newest: 300}
+	h.was(breaker.Open, 0, 250)
+	assert.Equal(t, 50, bytes.Count(h.states[:], []byte("o")), "of the last five minutes")
+	failing := breaker.Snapshot{Counts: breaker.Counts{Calls: 1, Failures: 1}}
+	h.sample(200, &failing)
+	assert.Zero(t, h.rates[0], "older than that")
+	h.sample(201, &failing)
+	assert.EqualValues(t, 100, h.rates[1])
+	failing.State = breaker.Open
+	h.sample(300, &failing)
+	assert.Zero(t, h.rates[0], "an open circuit has no rate")
 }
 
 func BenchmarkHistoryOfAFailure(b *testing.B) {

@@ -58,8 +58,9 @@ func TestPageShowsControlsOnlyToThoseWhoMay(t *testing.T) {
 		"refused": {func(*http.Request) bool { return false }, false},
 		"allowed": {func(*http.Request) bool { return true }, true},
 	} {
-		page := get(New(newSet(), &Options{Control: c.control}), "/").Body.String()
+		page := get(New(newSet(), &Options{Control: c.control, Operator: func(*http.Request) string { return "alice" }}), "/").Body.String()
 		assert.Equal(t, c.want, strings.Contains(page, "<dialog"), name)
 		assert.Equal(t, c.want, strings.Contains(page, `data-control="true"`), name)
+		assert.Equal(t, c.want, strings.Contains(page, "by alice"), name)
 	}
 }

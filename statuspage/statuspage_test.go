@@ -187,6 +187,17 @@ func TestMounting(t *testing.T) {
 		events := send(mux, "HEAD", m.base+"events", nil)
 		assert.Equal(t, "text/event-stream", events.Header().Get("Content-Type"), "%v", m)
 	}
+
+	r := httptest.NewRequest("GET", "/circuits/a", nil)
+	r.RequestURI = "" // as an adapter may leave it
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	assert.Equal(t, 200, w.Code)
+	r.URL.Path = "/"
+	w = httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	assert.Equal(t, 200, w.Code)
+	assert.False(t, matches("/{tenant}/", "a"), "a segment ends with a slash")
 }
 
 // A ServeMux may itself be mounted below a prefix that its patterns do not have.
@@ -237,7 +248,7 @@ func TestMountedPageNeedsSlash(t *testing.T) {
 
 func TestNotFoundAndMethods(t *testing.T) {
 	h := New(newSet("a"), nil)
-	for _, target := range []string{"/other", "/circuits.json", "/events/", "/page.html", "/favicon.ico"} {
+	for _, target := range []string{"/other", "/circuits.json", "/events/", "/page.html", "/favicon.ico", "/circuits/none/mode"} {
 		w := get(h, target)
 		assert.Equal(t, 404, w.Code, target)
 		assert.NotEmpty(t, errorText(t, w))
