@@ -88,11 +88,7 @@ func (h *handler) circuit(w http.ResponseWriter, escapedKey string) {
 // lookup finds the breaker of a key that was escaped in a path, or answers the
 // request. A proxy in front may have unescaped the key's slashes.
 func (h *handler) lookup(w http.ResponseWriter, escapedKey string) (*breaker.Breaker, bool) {
-	key, err := url.PathUnescape(escapedKey)
-	if err != nil {
-		fail(w, http.StatusBadRequest, "key = %q; want a path-escaped key", escapedKey)
-		return nil, false
-	}
+	key, _ := url.PathUnescape(escapedKey) // cannot fail: it comes from URL.EscapedPath
 	b, ok := h.set.Lookup(key)
 	if !ok && h.opts.Control != nil && (strings.HasSuffix(escapedKey, "/mode") || strings.HasSuffix(escapedKey, "/reset")) {
 		methodNotAllowed(w, "POST")

@@ -22,15 +22,14 @@ const (
 // is what to do: where a proxy has unescaped the slashes of the key, the key may
 // end like that, too.
 func (h *handler) control(w http.ResponseWriter, r *http.Request, rel string) {
-	key, ofCircuit := strings.CutPrefix(rel, "circuits/")
-	key, isMode := strings.CutSuffix(key, "/mode")
+	key, isMode := strings.CutSuffix(strings.TrimPrefix(rel, "circuits/"), "/mode")
 	isReset := false
 	if !isMode {
 		key, isReset = strings.CutSuffix(key, "/reset")
 	}
 	ofAll, ofFleet := rel == "mode", rel == "fleet/mode"
 	switch {
-	case !ofAll && !ofFleet && !(ofCircuit && (isMode || isReset)):
+	case !ofAll && !isMode && !isReset:
 		methodNotAllowed(w, "GET, HEAD")
 		return
 	case h.opts.Control == nil:

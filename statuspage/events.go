@@ -54,8 +54,8 @@ func newFeed() *feed {
 
 func (f *feed) transition(t breaker.Transition) {
 	f.publish(event{name: "transition", key: t.Key, data: t}, func(e event) bool {
-		old, ok := e.data.(breaker.Transition)
-		return ok && old.From != breaker.Closed && old.To != breaker.Closed && old.Key == t.Key && old.OutageSince.Equal(t.OutageSince)
+		old, _ := e.data.(breaker.Transition) // any other event is no transition from another state than Closed
+		return old.From != breaker.Closed && old.To != breaker.Closed && old.Key == t.Key && old.OutageSince.Equal(t.OutageSince)
 	})
 }
 
@@ -100,17 +100,14 @@ func (f *feed) drop(i int) {
 func (f *feed) since(n uint64) (events []event, lost, next uint64, more <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	lost = max(f.dropped, n) - n
 	for _, e := range f.events {
-		if e.number >= n {
-			events = append(events, e)
+		if e.number < n {
+			continue
 		}
-	}
-	if f.dropped > n {
-		lost = f.dropped - n
-		for _, e := range events {
-			if e.number < f.dropped {
-				lost--
-			}
+		events = append(events, e)
+		if e.number < f.dropped {
+			lost--
 		}
 	}
 	return events, lost, f.next, f.more
@@ -175,10 +172,8 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 
 // pause lets events gather before the next batch.
 func pause(ctx context.Context, shutdown <-chan struct{}) {
-	timer := time.NewTimer(breath)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(breath):
 	case <-shutdown:
 	case <-ctx.Done():
 	}

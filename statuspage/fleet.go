@@ -50,9 +50,8 @@ func (h *handler) fleetMode(w http.ResponseWriter, r *http.Request, mode breaker
 	}
 	var lasting time.Duration
 	if mode != breaker.Enforce {
-		var err error
 		text := r.PostForm.Get("for")
-		if lasting, err = time.ParseDuration(text); err != nil || lasting <= 0 || lasting > maxLasting {
+		if lasting, _ = time.ParseDuration(text); lasting <= 0 || lasting > maxLasting {
 			fail(w, http.StatusBadRequest, `for = %q; want a time of at most 720h, such as "1h30m": what is set for a fleet has an end`, text)
 			return
 		}
