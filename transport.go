@@ -358,7 +358,7 @@ func (t *Transport) judge(r Result) (breaker.Outcome, time.Duration) {
 	if r.Response == nil && r.Err == nil {
 		return breaker.Failure, 0 // Base broke its contract; spare Classify this case
 	}
-	if r.Response != nil && !isFallbackOf(r.Request, r.Response) {
+	if t.cfg.RetryAfter > 0 && r.Response != nil && !isFallbackOf(r.Request, r.Response) {
 		if d := min(field.RetryAfter(r.Response), t.cfg.RetryAfter); d > 0 {
 			return breaker.Failure, d
 		}
