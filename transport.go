@@ -320,6 +320,8 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 		body.ReadCloser, body.permit, body.req, body.res = res.Body, permit, req, res
 		body.atFirstByte = kind == eventStream || kind == grpcContent && permit.Probe()
 		res.Body = body
+	case outcome == breaker.Ignored:
+		permit.Ignore(err)
 	default:
 		permit.Done(outcome)
 	}

@@ -478,3 +478,31 @@ func TestFirstHostsBreakerIsTheSetsOwn(t *testing.T) {
 		assert.EqualValues(t, 1, successes(rt, "a.test"))
 	})
 }
+
+// A transport over another one of the same Set, and one whose base fetches tokens from the
+// host that is called, have calls inside of their calls. Their circuit closes again.
+func TestCallsInsideOfCallsComeBack(t *testing.T) {
+	for _, name := range []string{"stacked", "tokens"} {
+		synctest.Test(t, func(t *testing.T) {
+			status, circuits := 503, breaker.NewSet(breaker.Options{})
+			host := rig.BaseFunc(func(req *http.Request) (*http.Response, error) { return rig.Respond(status, "")(req) })
+			inner := httpbreaker.New(&httpbreaker.Config{Base: host, Breakers: circuits})
+			base := map[string]http.RoundTripper{"stacked": inner, "tokens": rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+				if _, err := inner.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/token", nil)); err != nil {
+					return nil, fmt.Errorf("no token: %w", err)
+				}
+				return host(req)
+			})}[name]
+			outer := httpbreaker.New(&httpbreaker.Config{Base: base, Breakers: circuits})
+			for i := range 400 {
+				if i == 100 {
+					require.NotEqual(t, breaker.Closed, rig.StateOf(t, outer, "http://a.test/"), name)
+					status = 200
+				}
+				_, _ = outer.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+				time.Sleep(100 * time.Millisecond)
+			}
+			require.Equal(t, breaker.Closed, rig.StateOf(t, outer, "http://a.test/"), name)
+		})
+	}
+}

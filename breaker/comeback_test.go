@@ -1,6 +1,9 @@
 package breaker_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -183,4 +186,88 @@ func TestLateSuccessUndoesNobodysTime(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A call that has calls of the same circuit inside of it, such as one that fetches a token
+// from the host first, finds the circuit half-open by itself: its inner call is rejected.
+func TestCallsInsideOfCallsComeBack(t *testing.T) {
+	down := errors.New("down")
+	for depth := 1; depth <= 3; depth++ {
+		for name, fails := range map[string]bool{"ignored": false, "taken for a failure": true} {
+			t.Run(fmt.Sprintf("%d, %s", depth, name), func(t *testing.T) {
+				inBubble(t, breaker.Config{Jitter: -1}, func(r rig) {
+					answer := down
+					var call func(depth int) error
+					call = func(depth int) error {
+						p, err := r.b.Allow(r.Context())
+						if err != nil {
+							return fmt.Errorf("inner: %w", err)
+						}
+						time.Sleep(10 * time.Millisecond)
+						if depth > 0 {
+							err = call(depth - 1)
+						} else {
+							err = answer
+						}
+						switch {
+						case err == nil:
+							p.Done(breaker.Success)
+						case !fails && errors.Is(err, breaker.ErrOpen):
+							p.Ignore(err)
+						default:
+							p.Fail(err)
+						}
+						return err
+					}
+					drive := func(d time.Duration) {
+						for end := r.now() + d; r.now() < end; {
+							_ = call(depth)
+							time.Sleep(50 * time.Millisecond)
+						}
+					}
+					drive(time.Minute)
+					if r.b.State() == breaker.Closed {
+						r.Error("closed, and all calls fail")
+					}
+					answer = nil
+					drive(time.Minute)
+					r.want(breaker.Closed)
+					if err := call(depth); err != nil {
+						r.Error(err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Do takes the rejection of a call inside of it in the same way.
+func TestDoInsideOfDoComesBack(t *testing.T) {
+	inBubble(t, breaker.Config{Jitter: -1}, func(r rig) {
+		r.b.Trip(time.Second, "a test")
+		nested := func(ctx context.Context) (int, error) {
+			return breaker.Do(ctx, r.b, func(context.Context) (int, error) { return 7, nil })
+		}
+		for range 20 {
+			time.Sleep(time.Second)
+			_, _ = breaker.Do(r.Context(), r.b, nested)
+		}
+		r.want(breaker.Closed)
+	})
+}
+
+// The rejection of another circuit says nothing, and a probe makes way for one other only.
+func TestProbeThatAnotherCircuitRejectsMakesWayForOne(t *testing.T) {
+	inBubble(t, breaker.Config{Jitter: -1}, func(r rig) {
+		r.b.Trip(time.Second, "a test")
+		for _, err := range []error{&breaker.OpenError{Key: "other"}, errors.New("cancelled"), nil} {
+			time.Sleep(time.Second)
+			p := r.admit()
+			r.reject()
+			p.Ignore(err)
+			p = r.admit()
+			r.reject()
+			p.Done(breaker.Ignored)
+		}
+	})
 }

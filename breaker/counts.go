@@ -60,7 +60,7 @@ func (r *run) add(rules *rules, now, waited int64) {
 	switch {
 	case r.length == 0 || now < r.began:
 		*r = run{number: r.number + 1, began: now}
-	case silent > most && r.length+1 < rules.ConsecutiveFailures:
+	case most > 0 && silent > most && r.length+1 < rules.ConsecutiveFailures:
 		r.asleep += silent - most
 	}
 	r.last = now

@@ -27,7 +27,7 @@ func Do[T any](ctx context.Context, b *Breaker, call func(context.Context) (T, e
 	case err == nil:
 		p.Done(Success)
 	case errors.Is(ctx.Err(), context.Canceled), errors.Is(err, ErrOpen):
-		p.Done(Ignored)
+		p.Ignore(err)
 	default:
 		p.Fail(err)
 	}

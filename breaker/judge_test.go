@@ -31,6 +31,16 @@ func TestReasonSaysWhatWasJudged(t *testing.T) {
 		"a run within 1ms":    {runRule, apart(time.Millisecond/2 - 1), "3 calls in a row failed"},
 		"a run over 1ms":      {runRule, apart(time.Millisecond / 2), "3 calls in a row failed over 1ms"},
 		"a run over seconds":  {runRule, apart(time.Second), "3 calls in a row failed over 2s"},
+		"a run of calls that overlap": {
+			with(runRule, func(c *breaker.Config) { c.ConsecutiveSpan = -time.Hour }),
+			func(r rig) {
+				for _, p := range []*breaker.Permit{r.admit(), r.admit(), r.admit()} {
+					time.Sleep(time.Second)
+					p.Done(breaker.Failure)
+				}
+			},
+			"3 calls in a row failed over 2s",
+		},
 		"a run with calls that hang": {
 			with(runRule, func(c *breaker.Config) { c.SlowCall, c.SlowRate = 2*time.Second, -1 }),
 			func(r rig) {

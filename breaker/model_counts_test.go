@@ -147,7 +147,7 @@ func (r *modelRun) add(call *modelCall, now time.Time, goingOn int, cfg breaker.
 		r.began = now
 		r.number++
 		wasAnswered = false
-	} else if len(r.failed) < cfg.ConsecutiveFailures-1 {
+	} else if len(r.failed) < cfg.ConsecutiveFailures-1 && cfg.ConsecutiveSpan > 0 {
 		silent := now.Sub(r.last)
 		if !call.wasAnswered {
 			silent = min(silent, now.Sub(call.start))

@@ -8,7 +8,7 @@ import (
 )
 
 // A Permit is the leave to make one call, given by [Breaker.Allow]. It must be
-// ended by one of Done, Fail and Trip; the first of them counts, later ones do
+// ended by one of Done, Fail, Ignore and Trip; the first of them counts, later ones do
 // nothing, so that a deferred Done(Ignored) covers panics and runtime.Goexit.
 //
 // A Permit is a value that costs no allocation. It is not safe for concurrent
@@ -90,7 +90,30 @@ func (p *Permit) succeed() bool {
 }
 
 // Fail ends the call as a Failure and keeps err for [OpenError.Last].
-func (p *Permit) Fail(err error) { p.end(verdict{outcome: Failure, err: err}) }
+func (p *Permit) Fail(err error) {
+	if p.nests(err) {
+		p.Ignore(err)
+		return
+	}
+	p.end(verdict{outcome: Failure, err: err})
+}
+
+// Ignore ends the call as Ignored because of err, which may be nil.
+//
+// If the circuit is half-open and err is its own rejection, of a call inside of this one,
+// Fail does the same. Up to 4 calls inside of each other are let through from then on:
+// else the inner ones would be rejected and the circuit would not close.
+func (p *Permit) Ignore(err error) { p.end(verdict{outcome: Ignored, nests: p.nests(err)}) }
+
+// nests reports whether a call was rejected inside of this one, which half-open has let through.
+func (p *Permit) nests(err error) (yes bool) {
+	if p.b == nil || p.tag&(permitProbe|permitPlace) == 0 {
+		return false
+	}
+	defer func() { _ = recover() }() // err's own methods are asked
+	var inner *OpenError
+	return errors.As(err, &inner) && inner.Key == p.b.key
+}
 
 // Trip ends the call as a Failure, and opens the circuit for d: for a peer that
 // said itself how long it wants to be left alone. If the failure makes the rules
@@ -280,6 +303,7 @@ type verdict struct {
 	err     error
 	trip    time.Duration // if positive, open the circuit for so long
 	reason  string        // of trip
+	nests   bool          // the call had another one inside of it, which was rejected
 }
 
 func (p *Permit) end(v verdict) {
@@ -362,8 +386,16 @@ func (b *Breaker) settle(p *Permit, v verdict, now int64) (c Call, askTrip bool)
 	switch {
 	case v.outcome == Ignored:
 		b.history.run.left(*p)
-		if probing, ok := phase.(*probing); ok {
-			probing.end(p.number())
+		switch s := phase.(type) {
+		case *probing:
+			s.end(p.number())
+			if v.nests {
+				s.nested = min(s.nested+1, mostNested)
+			}
+		case *starting:
+			if v.nests {
+				s.limit = max(s.limit, 1+mostNested)
+			}
 		}
 	case phase != nil:
 		phase.settle(b, *p, c, v, now)

@@ -15,8 +15,12 @@ type probing struct {
 	out    []leasedProbe
 	number uint16 // of the last probe let through
 	good   int    // probes that succeeded
+	nested int    // probes that were rejected by their own circuit
 	lease  time.Duration
 }
+
+// mostNested is how many calls inside of one, one in the other, a half-open circuit lets through.
+const mostNested = 3
 
 // leasedProbe is a probe whose outcome is awaited until a time.
 type leasedProbe struct {
@@ -52,7 +56,7 @@ func (p *probing) free(permit Permit) {
 }
 
 func (p *probing) admit(b *Breaker, now int64) (uint64, *OpenError) {
-	if len(p.out) >= b.rules.Load().Probes {
+	if len(p.out) >= b.rules.Load().Probes+p.nested {
 		return 0, p.err
 	}
 	p.number++
