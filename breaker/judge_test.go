@@ -32,14 +32,14 @@ func TestReasonSaysWhatWasJudged(t *testing.T) {
 		"a run over 1ms":      {runRule, apart(time.Millisecond / 2), "3 calls in a row failed over 1ms"},
 		"a run over seconds":  {runRule, apart(time.Second), "3 calls in a row failed over 2s"},
 		"a run of calls that overlap": {
-			with(runRule, func(c *breaker.Config) { c.ConsecutiveSpan = -time.Hour }),
+			with(runRule, func(c *breaker.Config) { c.ConsecutiveFailures, c.ConsecutiveSpan = 5, -time.Second }),
 			func(r rig) {
-				for _, p := range []*breaker.Permit{r.admit(), r.admit(), r.admit()} {
-					time.Sleep(time.Second)
+				for _, p := range []*breaker.Permit{r.admit(), r.admit(), r.admit(), r.admit(), r.admit()} {
+					time.Sleep(10 * time.Millisecond)
 					p.Done(breaker.Failure)
 				}
 			},
-			"3 calls in a row failed over 2s",
+			"5 calls in a row failed over 40ms",
 		},
 		"a run with calls that hang": {
 			with(runRule, func(c *breaker.Config) { c.SlowCall, c.SlowRate = 2*time.Second, -1 }),
