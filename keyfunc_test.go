@@ -53,11 +53,14 @@ func TestByHost(t *testing.T) {
 		"http://[::ffff:127.0.0.1]:9":         "127.0.0.1:9",
 		"https://[FE80::1%25eth0]":            "[fe80::1%eth0]",
 		"https://[fe80::1%25ETH0]:1":          "[fe80::1%ETH0]:1",
+		"https://[fe80::1%25AZ]":              "[fe80::1%AZ]",
 		"http://127.0.0.1":                    "127.0.0.1:80",
 		"http://127.1":                        "127.1:80",
 		"http://bücher.example":               "b%c3%bccher.example:80",
 		"http://b%C3%BCcher.example":          "b%c3%bccher.example:80",
 		"http://BÜCHER.example":               "b%c3%bccher.example:80",
+		"http://一":                            "%e4%b8%80:80",
+		"http://~$&'()*+,;=":                  "~$&'()*+,;=:80",
 		"http://xn--bcher-kva.example":        "xn--bcher-kva.example:80",
 		"http://user:password@Host.test:8080": "host.test:8080",
 		"http://%ff.example":                  `!\xff.example`,
@@ -87,7 +90,8 @@ func TestByHostOfNoHostName(t *testing.T) {
 		`C:\run\d`:               `!C:\x5crun\x5cd`,
 		"a b":                    `!a\x20b`,
 		"evil\nhost":             `!evil\x0ahost`,
-		"\x1b[31m":               `!\x1b[31m`,
+		"\x1b[31m~\x7f":          `!\x1b[31m~\x7f`,
+		strings.Repeat("/", 253): "!" + strings.Repeat("/", 253),
 		"sökk/":                  `!s\xc3\xb6kk/`,
 		"!no-host":               "!!no-host",
 		"user:password@h":        "!@h",
@@ -100,7 +104,8 @@ func TestByHostOfNoHostName(t *testing.T) {
 	for _, host := range []string{
 		" ", "a b", "evil\nhost", "evil\x00", "\x1b[31m", "a/b", "a?b", "a#b", "a\\b", `a\x5cb`, "a%b", "%61",
 		"!invalid", ":", ":80", ".", "..", ".a", "a..b", "a..", ".:80", "a:b", "a:-1", "a:+1", "a: 80", "a:80:80",
-		"::1", "[::1", "[]", "[", "]", "[::1]x", "[::1]80", "[127.0.0.1]", "[name]", "[::1%]", "[fe80::1%a b]", "[fe80::1%\n]",
+		"::1", "[::1", "[]", "[", "]", "[::1]x", "[::1]80", "[127.0.0.1]", "[name]", "[::1%]", "[fe80::1%a b]", "[fe80::1%\n]", "[fe80::1%a[b]", "[fe80::1%@]",
+		"[fe80::1%" + strings.Repeat("a", 254) + "]",
 		"\xff", "a\xc3", strings.Repeat("a", 254), strings.Repeat("a", 255), strings.Repeat("a.", 500),
 		strings.Repeat("a.", 500) + "/1", strings.Repeat("a.", 500) + "/2", "a:" + strings.Repeat("9", 1000),
 	} {
@@ -114,7 +119,10 @@ func TestByHostOfNoHostName(t *testing.T) {
 			keys[key] = host
 		}
 	}
-	assert.Equal(t, strings.Repeat("a", 253), byHost("https", strings.Repeat("a", 253)), "as long as a name can be")
+	for _, longest := range []string{strings.Repeat("a", 253), "[fe80::1%" + strings.Repeat("a", 253) + "]"} {
+		assert.Equal(t, longest, byHost("https", longest), "as long as a name can be")
+	}
+	assert.Equal(t, strings.Repeat("a", 253), byHost("https", strings.Repeat("A", 253)))
 }
 
 // checkKey holds for every key that ByHost makes.
@@ -172,6 +180,18 @@ func TestByHostDoesNotAllocate(t *testing.T) {
 			httpbreaker.ByHost(req)
 		}
 		assert.Zero(t, testing.AllocsPerRun(100, func() { httpbreaker.ByHost(req) }), rawURL)
+	}
+	for scheme, port := range map[string]string{"https": "", "http": ":8080"} { // hosts never met, in canonical form
+		urls := make([]url.URL, 101)
+		for i := range urls {
+			urls[i] = url.URL{Scheme: scheme, Host: fmt.Sprintf("new-%d.example.com%s", i, port)}
+		}
+		req, i := new(http.Request), 0
+		assert.Zero(t, testing.AllocsPerRun(100, func() {
+			req.URL = &urls[i]
+			httpbreaker.ByHost(req)
+			i++
+		}), scheme)
 	}
 }
 

@@ -166,8 +166,8 @@ func parsePort(s string) (port int, ok bool) {
 // IPv4 in disguise becomes that; the zone, a name of this machine's, stays as
 // it is.
 func canonicalIPv6(s string) (string, bool) {
-	addr, err := netip.ParseAddr(s)
-	if err != nil || !addr.Is6() || len(addr.Zone()) > maxHostName {
+	addr, _ := netip.ParseAddr(s) // of what is none, Is6 is false
+	if !addr.Is6() || len(addr.Zone()) > maxHostName {
 		return "", false
 	}
 	for _, c := range []byte(addr.Zone()) {
@@ -189,7 +189,7 @@ func canonicalName(name string) (string, bool) {
 		return "", false
 	}
 	name = strings.TrimSuffix(strings.ToLower(name), ".")
-	if name == "" || len(name) > maxHostName || strings.Contains("."+name+".", "..") {
+	if len(name) > maxHostName || strings.Contains("."+name+".", "..") {
 		return "", false
 	}
 	ascii := true

@@ -48,6 +48,10 @@ func TestMemoTellsNumbersAndStringsApart(t *testing.T) {
 	assert.False(t, ok)
 	_, ok = m.get(80, "g")
 	assert.False(t, ok)
+	for n := 1000; n < 1000+4*fewestPlaces; n++ { // in either place
+		_, ok = m.get(n, "h")
+		assert.False(t, ok)
+	}
 }
 
 // What is remembered must not keep a long URL alive.
