@@ -289,3 +289,19 @@ func TestProbeThatIsAnsweredAndGoesOn(t *testing.T) {
 		r.want(breaker.Closed)
 	})
 }
+
+// A host that refuses all new calls is cut off although streams go on and end well that it
+// has answered before, as while it drains before a restart.
+func TestHostThatOnlyDrainsItsStreamsIsCutOff(t *testing.T) {
+	inBubble(t, breaker.Config{}, func(r rig) {
+		for range 6000 { // 100 a second, half a minute each
+			p := r.admit()
+			p.Answered()
+			time.AfterFunc(30*time.Second, func() { p.Done(breaker.Success) })
+			time.Sleep(10 * time.Millisecond)
+		}
+		if sent, _ := r.steady(100, 10*time.Second, of(100, 0)); sent > 100 {
+			r.Errorf("%d of 1000 calls were made", sent)
+		}
+	})
+}

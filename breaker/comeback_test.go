@@ -188,6 +188,92 @@ func TestLateSuccessUndoesNobodysTime(t *testing.T) {
 	}
 }
 
+// A busy host that always fails some of its calls gets them back within seconds, also
+// where the circuit is too young to know more than the window.
+func TestBusyHostWithErrorsComesBackSoon(t *testing.T) {
+	for _, c := range []struct {
+		perSecond float64
+		percent   int
+		took      time.Duration
+		before    time.Duration
+	}{
+		{1000, 5, 50 * time.Millisecond, time.Minute}, {3000, 2, 50 * time.Millisecond, time.Minute},
+		{300, 2, 300 * time.Millisecond, time.Minute}, {100, 5, 200 * time.Millisecond, 9 * time.Second},
+	} {
+		inBubble(t, breaker.Config{}, func(r rig) {
+			r.steady(c.perSecond, c.before, of(c.percent, c.took))
+			r.steady(c.perSecond, 5*time.Second, of(100, 0))
+			r.steady(c.perSecond, 15*time.Second, of(c.percent, c.took))
+			if sent, rejected := r.steady(c.perSecond, 30*time.Second, of(c.percent, c.took)); rejected > sent/50 {
+				r.Errorf("%v calls a second of %v, %d %% fail: %d rejected, %d not", c.perSecond, c.took, c.percent, rejected, sent)
+			}
+			time.Sleep(time.Minute)
+		})
+	}
+}
+
+// A host whose answers take longer than two probes may is called again, too: each of its
+// probes succeeds after others have begun.
+func TestVerySlowHostComesBack(t *testing.T) {
+	for _, c := range []struct {
+		took   time.Duration
+		outage func(int) (time.Duration, breaker.Outcome)
+		before time.Duration // that an answer took before
+	}{
+		{30 * time.Second, of(100, 0), 30 * time.Second},
+		{7 * time.Second, of(100, 20*time.Second), 50 * time.Millisecond}, // a hang, whose probes have 2 s
+	} {
+		inBubble(t, breaker.Config{}, func(r rig) {
+			r.steady(30, 2*time.Minute, of(0, c.before))
+			time.Sleep(c.before)
+			r.steady(30, time.Minute, c.outage)
+			slow := func(n int) (time.Duration, breaker.Outcome) {
+				return c.took + time.Duration(n%10)*c.took/50, breaker.Success
+			}
+			r.steady(30, 2*time.Minute, slow)
+			if sent, rejected := r.steady(30, 3*time.Minute, slow); rejected > sent/10 {
+				r.Errorf("answers of %v: %d rejected, %d not", c.took, rejected, sent)
+			}
+			time.Sleep(time.Minute)
+		})
+	}
+}
+
+// A pause of the callers, or of this process, while the circuit is open delays no probe:
+// they were busy before and will be.
+func TestPauseWhileOpenDelaysNoProbe(t *testing.T) {
+	inBubble(t, breaker.Config{Jitter: -1}, func(r rig) {
+		r.steady(100, 30*time.Second, of(0, 50*time.Millisecond))
+		r.steady(100, 5*time.Second, of(100, 0))
+		time.Sleep(time.Minute)
+		r.steady(100, 500*time.Millisecond, of(100, 0))
+		if sent, rejected := r.steady(100, 10*time.Second, of(0, 50*time.Millisecond)); rejected > sent {
+			r.Errorf("%d rejected, %d not: %+v", rejected, sent, r.b.Snapshot())
+		}
+		time.Sleep(time.Second)
+	})
+}
+
+// What counts of a slow start is how long it has lasted, not how long ago the first one began.
+func TestOneGoodProbeInALongOutageTakesNoSlowStartAway(t *testing.T) {
+	inBubble(t, breaker.Config{}, func(r rig) {
+		r.steady(100, 30*time.Second, of(0, 50*time.Millisecond))
+		r.steady(100, 5*time.Second, of(100, 0))
+		for r.b.Snapshot().Reason != "1 probe succeeded; slow start" {
+			r.steady(100, 10*time.Millisecond, of(0, 0))
+		}
+		r.steady(100, 10*time.Minute, of(100, 0))
+		before := len(*r.seen)
+		r.steady(100, 10*time.Second, of(0, 50*time.Millisecond))
+		for _, c := range (*r.seen)[before:] {
+			if c.To == breaker.Closed && c.Reason == "1 probe succeeded" {
+				r.Errorf("closed by one probe after an outage of %v", c.At.Sub(c.OutageSince))
+			}
+		}
+		time.Sleep(time.Second)
+	})
+}
+
 // A call that has calls of the same circuit inside of it, such as one that fetches a token
 // from the host first, finds the circuit half-open by itself: its inner call is rejected.
 func TestCallsInsideOfCallsComeBack(t *testing.T) {

@@ -86,9 +86,14 @@ func (r *run) outlived(now int64) bool {
 	return false
 }
 
+// has reports whether a call was answered in the run.
+func (r *run) has(p Permit) bool {
+	return r.length > 0 && p.tag&permitAnsweredInRun != 0 && p.number() == r.number
+}
+
 // left takes note that a call has ended, and reports whether it was answered in the run.
 func (r *run) left(p Permit) bool {
-	if r.length == 0 || p.tag&permitAnsweredInRun == 0 || p.number() != r.number {
+	if !r.has(p) {
 		return false
 	}
 	r.answered--
@@ -124,12 +129,17 @@ func (b *Breaker) succeeded(unfolded uint64) uint64 {
 	return b.ended.Load() + unfolded - t.Failures - t.Ignored - t.Late
 }
 
-// failureRateBefore is the failure rate of all calls before those that are counted, or 0 if
-// there were too few.
+// failureRateBefore is the failure rate of all calls before those that are counted. Where
+// there were none it is that of the counted ones before the run, and 0 if those were few.
 func (b *Breaker) failureRateBefore(c Counts) float64 {
 	_, unfolded, _, _ := b.sums()
-	failed := float64(b.past().totals.Failures) - float64(c.Failures)
-	all := float64(b.succeeded(unfolded)) + float64(b.past().totals.Failures) - float64(c.Calls)
+	h := b.past()
+	failed := float64(h.totals.Failures) - float64(c.Failures)
+	all := float64(b.succeeded(unfolded)) + float64(h.totals.Failures) - float64(c.Calls)
+	if all < minOthers {
+		inRun := min(h.run.length, c.Failures)
+		failed, all = float64(c.Failures-inRun), float64(c.Calls-inRun)
+	}
 	if all < minOthers {
 		return 0
 	}

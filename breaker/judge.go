@@ -34,7 +34,8 @@ func (b *Breaker) settleCounted(p Permit, c Call, v verdict, now int64) {
 // note keeps the run of failures.
 func (b *Breaker) note(p Permit, c Call, now int64) {
 	if c.Outcome == Success {
-		if h := b.history; h != nil {
+		// The end of a call that was answered before the run says nothing about now.
+		if h := b.history; h != nil && (p.tag&permitAnswered == 0 || h.run.has(p)) {
 			h.run = run{number: h.run.number}
 		}
 		return

@@ -57,12 +57,14 @@ type outage struct {
 	usual       int     // calls in flight some seconds before
 	failureRate float64 // of all calls before the window
 
-	// A probe of this generation had no outcome in time; how many such have succeeded since.
+	// Probes since this generation had no outcome in time, and none has failed since; how many
+	// such have succeeded after their time.
 	expired   bool
 	expiredIn uint64
 	lateGood  int
 
-	goodProbe int64 // when the first slow start began; 0: none has
+	slowStarts int64   // how long the slow starts have lasted that are over
+	demand     float64 // calls in a second, when it opened last
 
 	// After a hang, which a late success of the generation hungIn disproves.
 	hung    bool
@@ -95,6 +97,9 @@ func (m *machine) effective() State {
 func (b *Breaker) move(to phase, at int64, origin Origin, reason string, anew bool) {
 	before, counts := b.effective(), b.countsNow(at)
 	h := b.remember()
+	if s, ok := h.phase.(*starting); ok {
+		h.outage.slowStarts += at - s.began
+	}
 	if h.phase == nil && to != nil {
 		h.outage = &outage{
 			began: at, cause: reason, usual: h.hang.usual(), fleet: origin == ByFleet, failureRate: b.failureRateBefore(counts),

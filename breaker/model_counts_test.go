@@ -271,11 +271,19 @@ func (m *model) wait(at time.Time) time.Duration {
 		shortest = max(shortest, at.Sub(m.outage).Seconds()/200)
 	}
 	calls := min(grown*0.2, 1) / m.cfg.ProbeShare
-	seconds := max(shortest, calls/m.demand(at))
+	seconds := max(shortest, calls/m.demandNow(at))
 	if seconds >= longest.Seconds() {
 		return longest
 	}
 	return time.Duration(seconds * float64(time.Second))
+}
+
+// demandNow is the demand, which has not fallen by more than half since the circuit opened last.
+func (m *model) demandNow(at time.Time) float64 {
+	if m.phase == closed {
+		return m.demand(at)
+	}
+	return max(m.demand(at), m.lastDemand/2)
 }
 
 // demand is how many calls came in a second: those of the window and those in flight,

@@ -101,9 +101,10 @@ func (m *model) setMode(mode breaker.Mode) {
 
 // open opens the circuit for as long as the rules say.
 func (m *model) open(at time.Time, origin breaker.Origin) {
-	until := at.Add(m.wait(at))
+	until, demand := at.Add(m.wait(at)), m.demandNow(at)
 	m.level++
 	m.openUntil(at, until, origin)
+	m.lastDemand = demand
 }
 
 func (m *model) openUntil(at, until time.Time, origin breaker.Origin) {
@@ -136,11 +137,19 @@ func (m *model) move(to phase, at time.Time, origin breaker.Origin, anew bool) {
 	from, counts := m.effective(), m.countsAt(at)
 	if m.phase == closed && to != closed {
 		m.outage, m.fleet, m.before = at, origin == breaker.ByFleet, m.totals
-		m.goodProbe, m.expired, m.lateGood = time.Time{}, 0, 0
-		m.usualRate = 0
-		if n := m.seen.Calls - counts.Calls; n >= 10 {
-			m.usualRate = max(0, float64(m.seen.Failures-counts.Failures)/float64(n))
+		m.slowStarts, m.lastDemand, m.expired = 0, 0, 0
+		n, failed := m.seen.Calls-counts.Calls, m.seen.Failures-counts.Failures
+		if n < 10 {
+			inRun := min(len(m.run.failed), counts.Failures)
+			n, failed = counts.Calls-inRun, counts.Failures-inRun
 		}
+		m.usualRate = 0
+		if n >= 10 {
+			m.usualRate = max(0, float64(failed)/float64(n))
+		}
+	}
+	if m.phase == slowlyStarted {
+		m.slowStarts += at.Sub(m.slowStart.began)
 	}
 	m.phase, m.origin, m.streak = to, origin, 0
 	if anew {

@@ -36,10 +36,11 @@ type model struct {
 	shedding   shedding
 
 	// Of the outage.
-	usualRate float64   // of failures, before the window
-	goodProbe time.Time // when the first slow start would have begun
-	expired   uint64    // 1 more than the generation of the last probe that had no outcome in time
-	lateGood  int       // probes that have succeeded after their time
+	usualRate  float64       // of failures, before the window
+	slowStarts time.Duration // of those that are over
+	lastDemand float64       // when it opened last
+	expired    uint64        // 1 more than the generation of the first probe that had no outcome in time since one failed
+	lateGood   int           // probes that have succeeded after their time
 
 	seen breaker.Counts // calls that the rules have seen
 
@@ -90,10 +91,12 @@ type slowStart struct {
 	admitted      int           // calls
 	rejects       bool          // has rejected calls
 	mayGrow       bool          // a call was rejected since the limit grew
-	gentle        bool          // a call has failed and fewer than 75 have succeeded since
-	last          []bool        // of the last ten calls, whether they failed
-	good          int           // successes since a call was rejected
-	row, failures int           // successes since the last failure, and the other way round
+	gentle        bool          // a call has failed and fewer than 100 have succeeded since
+	calls, failed int           // of the present round
+	rounds        int           // before it
+	began         time.Time
+	good          int // successes since a call was rejected
+	row, failures int // successes since the last failure, and the other way round
 }
 
 type shedding struct {
@@ -198,7 +201,7 @@ func (m *model) admits(call *modelCall, now time.Time) bool {
 		call.lease = now.Add(m.lease)
 		return call.probe
 	case slowlyStarted:
-		if now.Sub(m.goodProbe) >= 3*time.Minute {
+		if m.slowStarts+now.Sub(m.slowStart.began) >= 3*time.Minute {
 			m.settleDown(now, breaker.ByProbe)
 			return true
 		}
@@ -279,6 +282,9 @@ func (m *model) end(call *modelCall, o breaker.Outcome, err string, trip time.Du
 	switch m.phase {
 	case probed:
 		if failed || slow {
+			if failed {
+				m.expired = 0
+			}
 			m.open(now, breaker.ByProbe)
 		} else if !call.proven {
 			m.probeSucceeded(now)
@@ -290,7 +296,7 @@ func (m *model) end(call *modelCall, o breaker.Outcome, err string, trip time.Du
 		m.ended = append(m.ended, modelEnd{now, failed, slow})
 		if failed {
 			m.run.add(call, now, m.goingOn(), m.cfg)
-		} else {
+		} else if !call.wasAnswered || m.run.has(call) {
 			m.run.end()
 		}
 		m.judge(failed || slow, trip > 0, now)
@@ -333,10 +339,7 @@ func (m *model) probeSucceeded(at time.Time) {
 // start begins the slow start after good probes.
 func (m *model) start(now time.Time) {
 	demand := m.demand(now)
-	if m.goodProbe.IsZero() {
-		m.goodProbe = now
-	}
-	if m.cfg.SlowStart < 0 || demand < 1 || now.Sub(m.goodProbe) >= 3*time.Minute {
+	if m.cfg.SlowStart < 0 || demand < 1 || m.slowStarts >= 3*time.Minute {
 		m.close(now, breaker.ByProbe)
 		return
 	}
@@ -346,6 +349,7 @@ func (m *model) start(now time.Time) {
 		enough:     int(min(2*demand, 50)),
 		timeout:    m.cfg.ProbeTimeout,
 		rejectedAt: now,
+		began:      now,
 	}
 	m.clearCounts()
 	m.level = 0
@@ -353,20 +357,22 @@ func (m *model) start(now time.Time) {
 
 func (m *model) endInSlowStart(failed bool, now time.Time) {
 	s := &m.slowStart
-	s.last = append(s.last, failed)
-	if len(s.last) > 10 {
-		s.last = s.last[1:]
+	n := max(10, s.limit)
+	if float64(s.calls) >= n {
+		s.calls, s.failed = 0, 0
+		s.rounds++
 	}
+	s.calls++
 	if failed {
-		bad, n := 0, float64(len(s.last))
-		for _, f := range s.last {
-			if f {
-				bad++
-			}
+		s.failed++
+		least := max(1, n/20)
+		if s.rounds == 0 && s.calls < 10 {
+			least = float64(s.calls) / 10
 		}
-		if float64(bad) > max(m.usualRate*n+2.5*math.Sqrt(m.usualRate*(1-m.usualRate)*n), n/10) {
+		if float64(s.failed) > max(m.usualRate*n+3.5*math.Sqrt(m.usualRate*(1-m.usualRate)*n), least) {
 			s.limit = max(1, s.limit/2)
-			s.good = 0
+			s.good, s.calls, s.failed = 0, 0, 0
+			s.rounds++
 		}
 		s.gentle, s.row = true, 0
 		s.failures++
@@ -379,7 +385,7 @@ func (m *model) endInSlowStart(failed bool, now time.Time) {
 	s.failures = 0
 	s.good++
 	s.row++
-	if s.row >= 75 {
+	if s.row >= 100 {
 		s.gentle = false
 	}
 	if s.mayGrow {
@@ -423,7 +429,9 @@ func (m *model) expireProbes() {
 		case first == nil || time.Now().Before(first.lease):
 			return
 		case first.answered.IsZero():
-			m.expired = m.generation + 1
+			if m.expired == 0 {
+				m.expired, m.lateGood = m.generation+1, 0
+			}
 			m.open(first.lease, breaker.ByProbe)
 		default:
 			first.proven = true
@@ -439,12 +447,12 @@ func (m *model) isOut(c *modelCall) bool {
 
 // succeedLate is about a success of a generation that has passed.
 func (m *model) succeedLate(call *modelCall, now time.Time) {
-	if !call.probe || m.expired == 0 || call.generation+1 != m.expired || m.phase == closed || m.phase == slowlyStarted ||
+	if !call.probe || m.expired == 0 || call.generation+1 < m.expired || m.phase == closed || m.phase == slowlyStarted ||
 		m.origin != breaker.ByRules && m.origin != breaker.ByProbe {
 		return
 	}
 	if m.lateGood++; m.lateGood >= m.cfg.ProbeSuccesses {
-		m.lateGood = 0
+		m.expired = 0
 		m.start(now)
 	}
 }

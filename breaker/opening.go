@@ -37,7 +37,7 @@ func (b *Breaker) open(at int64, origin Origin, reason string) {
 // openAsked is open, for longer if the peer has asked for that.
 func (b *Breaker) openAsked(at int64, origin Origin, reason string, v verdict) {
 	h := b.remember()
-	wait := b.wait(at)
+	wait, demand := b.wait(at)
 	spread := max(0, b.rules.Load().Jitter) * (2*rand.Float64() - 1)
 	if h.level < math.MaxUint8 {
 		h.level++
@@ -47,6 +47,7 @@ func (b *Breaker) openAsked(at int64, origin Origin, reason string, v verdict) {
 		until, origin, reason = asked, ByPeer, v.reason
 	}
 	b.openUntil(at, until, origin, reason)
+	h.outage.demand = demand
 }
 
 // The first probe may come after firstShare of the calls that ProbeShare asks for, and
@@ -61,12 +62,17 @@ const (
 
 // wait is how long to wait for the next probe: until as many calls were rejected as
 // ProbeShare asks for, which is reckoned from the rate of calls by now, but no longer
-// than OpenFor allows.
-func (b *Breaker) wait(now int64) time.Duration {
+// than OpenFor allows. The rate is not taken to have fallen by more than half since the
+// circuit opened last: callers may pause, and this process.
+func (b *Breaker) wait(now int64) (wait time.Duration, demand float64) {
 	r, h := b.rules.Load(), b.history
 	longest := backoff(r.OpenFor, r.MaxOpenFor, h.level)
+	demand = b.demand(now)
+	if h.outage != nil {
+		demand = max(demand, h.outage.demand/2)
+	}
 	if r.ProbeShare < 0 {
-		return longest
+		return longest, demand
 	}
 	grown := math.Pow(growth, float64(h.level))
 	shortest := min(grown*float64(firstWait), float64(fullWait))
@@ -74,11 +80,11 @@ func (b *Breaker) wait(now int64) time.Duration {
 		shortest = max(shortest, float64(now-h.outage.began)/ageShare)
 	}
 	calls := min(firstShare*grown, 1) / r.ProbeShare
-	wait := max(shortest, calls/b.demand(now)*float64(time.Second))
-	if wait >= float64(longest) { // also if demand is 0
-		return longest
+	due := max(shortest, calls/demand*float64(time.Second))
+	if due >= float64(longest) { // also if demand is 0
+		return longest, demand
 	}
-	return time.Duration(wait)
+	return time.Duration(due), demand
 }
 
 // demand is how many calls came in a second of late: by the counts of the closed
@@ -91,6 +97,7 @@ func (b *Breaker) demand(now int64) float64 {
 	case *probing:
 		last = p.last
 	default:
+		b.fold() // or its bucket seems to be empty
 		c, _ := b.count(now)
 		return b.callRate(c, now)
 	}

@@ -75,6 +75,7 @@ func (p *probing) settle(b *Breaker, permit Permit, c Call, v verdict, now int64
 	leased := p.end(permit.number())
 	switch {
 	case c.Outcome == Failure:
+		b.history.outage.expired = false // it answers otherwise by now
 		b.openAsked(now, ByProbe, "a probe failed, after: "+b.history.cause(), v)
 	case c.Slow:
 		b.reopen(now, fmt.Sprintf("a probe took %s, which is slow", roundDuration(c.Duration)))
@@ -108,8 +109,9 @@ func (b *Breaker) expireProbes(now int64) {
 		case first.until > now:
 			return
 		case !first.answered:
-			o := b.history.outage
-			o.expired, o.expiredIn = true, b.generation()
+			if o := b.history.outage; !o.expired {
+				o.expired, o.expiredIn, o.lateGood = true, b.generation(), 0
+			}
 			b.reopen(first.until, "a probe had no outcome in time")
 			return
 		}
@@ -125,12 +127,12 @@ func (b *Breaker) expireProbes(now int64) {
 // and takes longer for it than a probe may.
 func (b *Breaker) succeedLate(p Permit, now int64) {
 	o := b.history.outage
-	if !o.expired || generationOf(p.tag^o.expiredIn) != 0 {
+	if !o.expired || int64(generationOf(p.tag)-o.expiredIn) < 0 {
 		return
 	}
 	b.pace.took(p.took(now), now)
 	if o.lateGood++; o.lateGood >= b.rules.Load().ProbeSuccesses {
-		o.lateGood = 0
+		o.expired = false
 		b.start(now, "a probe succeeded after its time")
 	}
 }

@@ -3,7 +3,6 @@ package breaker
 import (
 	"fmt"
 	"math"
-	"math/bits"
 	"time"
 )
 
@@ -12,6 +11,7 @@ import (
 // more calls fail than did before the outage, until it no longer matters.
 type starting struct {
 	err    *OpenError
+	began  int64
 	limit  float64
 	gentle bool    // a call has failed lately: the bound grows by one a round, not one a call
 	held   bool    // a call was rejected since the bound grew
@@ -20,22 +20,25 @@ type starting struct {
 	enough int     // so many good end the slow start
 	row    int     // successes since the last failure
 	failed int     // failures since the last success
-	last   uint    // the last calls: a bit for each that failed, above them one that ends them
 	usual  float64 // failure rate that says nothing about how many calls there are at once
 	places places
+
+	// Of the present round, which has as many calls as may be in flight, or leastRound.
+	round  struct{ calls, failed int }
+	rounds int // before it
 
 	// Of the last calls, for share.
 	admitted, rejected int
 }
 
 const (
-	enoughTime   = 2  // seconds of calls that succeed with nothing rejected between them end a slow start
-	enoughGood   = 50 // so many calls are enough for that, over calmSpan
-	gentleGood   = 75 // successes in a row after which the bound grows fast again
+	enoughTime   = 2   // seconds of calls that succeed with nothing rejected between them end a slow start
+	enoughGood   = 50  // so many calls are enough for that, over calmSpan
+	gentleGood   = 100 // successes in a row after which the bound grows fast again
 	calmSpan     = int64(1 * time.Second)
-	mostSpan     = int64(3 * time.Minute) // after the first good probe of an outage no call is held back any more
+	mostSpan     = int64(3 * time.Minute) // the slow starts of one outage last together
 	enoughFailed = 5                      // failures in a row end it as well
-	lastCalls    = 10                     // whether too many fail is seen from so many
+	leastRound   = 10                     // whether too many fail is seen from so many calls at least
 	quietRate    = 1                      // calls a second, below which nobody is held back
 )
 
@@ -44,17 +47,14 @@ func (b *Breaker) start(at int64, reason string) {
 	r := b.rules.Load()
 	demand := b.demand(at)
 	o := b.history.outage
-	if o.goodProbe == 0 {
-		o.goodProbe = at
-	}
-	if r.SlowStart < 0 || demand < quietRate || at-o.goodProbe >= mostSpan {
+	if r.SlowStart < 0 || demand < quietRate || o.slowStarts >= mostSpan {
 		b.close(at, ByProbe, reason)
 		return
 	}
 	s := &starting{limit: max(min(float64(r.SlowStart), max(2, demand/10)), 1.5*float64(o.usual))}
 	s.enough = int(min(enoughTime*demand, enoughGood))
-	s.last, s.usual = 1, o.failureRate
-	s.heldAt = at
+	s.usual = o.failureRate
+	s.began, s.heldAt = at, at
 	s.places.step = max(1, int64(r.ProbeTimeout)/placeSteps)
 	reason += "; slow start"
 	b.move(s, at, ByProbe, reason, true)
@@ -83,8 +83,8 @@ func (s *starting) tell(admitted, rejected int) {
 }
 
 func (s *starting) admit(b *Breaker, now int64) (uint64, *OpenError) {
-	if now-b.history.outage.goodProbe >= mostSpan {
-		b.endSlowStart(now, "the slow start has lasted for "+short(time.Duration(mostSpan)))
+	if b.history.outage.slowStarts+now-s.began >= mostSpan {
+		b.endSlowStart(now, "slow start has lasted for "+short(time.Duration(mostSpan)))
 		return 0, nil
 	}
 	s.places.expire(now)
@@ -106,15 +106,16 @@ func (s *starting) free(p Permit) {
 
 func (s *starting) settle(b *Breaker, p Permit, c Call, v verdict, now int64) {
 	b.book(c, now)
-	if s.last <<= 1; s.last >= 2<<lastCalls {
-		s.last = s.last&(1<<lastCalls-1) | 1<<lastCalls
+	if float64(s.round.calls) >= s.roundOf() {
+		s.nextRound()
 	}
+	s.round.calls++
 	if c.Outcome == Failure {
-		s.last |= 1
 		s.failed++
-		if s.tooManyFail() {
+		if s.round.failed++; s.tooManyFail() {
 			s.limit = max(1, s.limit/2)
 			s.good = 0
+			s.nextRound()
 		}
 		s.gentle, s.row = true, 0
 		least := b.rules.Load().Chance
@@ -151,12 +152,24 @@ func (b *Breaker) endSlowStart(now int64, reason string) {
 	b.settleDown()
 }
 
-// tooManyFail reports whether more of the last calls failed than the usual rate and chance
-// explain: there may be too many at once.
+// tooManyFail reports whether more calls of a round failed than the usual rate and chance
+// explain: there may be too many at once. One in twenty is never too many, except among the
+// first calls.
 func (s *starting) tooManyFail() bool {
-	n := float64(bits.Len(s.last) - 1)
+	n := s.roundOf()
 	spread := math.Sqrt(s.usual * (1 - s.usual) * n)
-	return float64(bits.OnesCount(s.last)-1) > max(s.usual*n+2.5*spread, n/lastCalls)
+	least := max(1, n/20)
+	if s.rounds == 0 {
+		least = min(1, float64(s.round.calls)/leastRound)
+	}
+	return float64(s.round.failed) > max(s.usual*n+3.5*spread, least)
+}
+
+func (s *starting) roundOf() float64 { return max(leastRound, s.limit) }
+
+func (s *starting) nextRound() {
+	s.round.calls, s.round.failed = 0, 0
+	s.rounds++
 }
 
 // placeSteps is how many steps of time a place lasts at least.
