@@ -20,7 +20,8 @@ import (
 // A Result may be made by hand, for tests of one's own classifiers: the
 // functions of this package take one with any field left out.
 type Result struct {
-	// Request is what the transport was given.
+	// Request is what the transport was given; for a Fallback a shallow copy with a
+	// value more in its context.
 	Request *http.Request
 	// Response is what the base returned; nil if it returned an error. Its body
 	// belongs to the caller and must not be read. Its Trailer is filled in once

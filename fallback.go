@@ -32,6 +32,10 @@ import (
 // and under no lock. The request's body has been closed, or is in the hands of Base:
 // only Request.GetBody can give it again. The request must not be modified. Its context
 // may be done, when it was a deadline that failed.
+//
+// A request that is sent with that context is not answered by the same Transport's
+// Fallback again: two servers may stand in for each other, and when both are down the
+// caller gets the error.
 type Fallback func(Result) (*http.Response, error)
 
 // Respond returns a Fallback that gives every request the same response. It copies
@@ -111,6 +115,9 @@ func Reroute(rt http.RoundTripper) Fallback {
 
 type fallbackKey struct{}
 
+// An askedKey marks the context of a request about which a Transport's Fallback is asked.
+type askedKey struct{ *Transport }
+
 // IsFallback reports whether res was given by a [Fallback] and not by the host that
 // was asked. It also works on what [http.Client] returns. It is false for nil, and for
 // the response to another request that was made with res.Request's context.
@@ -129,13 +136,19 @@ func (t *Transport) fallback(r Result) (*http.Response, error) {
 	if t.cfg.Fallback == nil {
 		return r.Response, r.Err
 	}
+	ctx := r.Request.Context()
+	if ctx.Value(askedKey{t}) != nil { // two that ask each other would overflow the stack
+		return r.Response, r.Err
+	}
 	returned := false
 	defer func() {
 		if !returned { // runtime.Goexit in Fallback
 			closeResponse(r.Response)
 		}
 	}()
-	res := ask(t.cfg.Fallback, r)
+	given := r
+	given.Request = r.Request.WithContext(context.WithValue(ctx, askedKey{t}, true))
+	res := ask(t.cfg.Fallback, given)
 	returned = true
 	if res == nil {
 		return r.Response, r.Err

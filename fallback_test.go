@@ -292,7 +292,7 @@ func TestFallbackOnFailure(t *testing.T) {
 			}
 			assert.Equal(t, tc.status, res.Header.Get("Proxy-Status"))
 			require.Len(t, asked, 1)
-			assert.Same(t, req, asked[0].Request)
+			assert.Equal(t, req, asked[0].Request.WithContext(req.Context()), "and a mark in its context")
 			assert.Equal(t, tc.name == "error", asked[0].Err == rig.ErrBase)
 		})
 	}
@@ -385,6 +385,50 @@ func TestReroute(t *testing.T) {
 	require.ErrorIs(t, err, httpbreaker.ErrOpen, "its body is closed")
 	assert.Zero(t, rig.VerdictsOf(rt), "the standby's failures are not the host's")
 	assert.PanicsWithValue(t, "httpbreaker: Reroute: rt = nil; want a RoundTripper", func() { httpbreaker.Reroute(nil) })
+}
+
+// Otherwise the process would die of a stack overflow, which nothing recovers from.
+func TestTransportsThatStandInForEachOtherAreAskedOnce(t *testing.T) {
+	asked := 0
+	var east, west *httpbreaker.Transport
+	to := func(rt **httpbreaker.Transport) httpbreaker.Fallback {
+		return func(r httpbreaker.Result) (*http.Response, error) {
+			if asked++; asked > 10 {
+				return nil, nil
+			}
+			return httpbreaker.Reroute(*rt)(r)
+		}
+	}
+	for name, cfg := range map[string]httpbreaker.Config{
+		"rejected": {},
+		"failed":   {Base: rig.BaseFunc(rig.Failing), FallbackOnFailure: true, Breakers: rig.CountsOnly()},
+	} {
+		cfg.Fallback = to(&west)
+		east = httpbreaker.New(&cfg)
+		cfg.Fallback, cfg.Breakers = to(&east), nil
+		west = httpbreaker.New(&cfg)
+		want := rig.ErrBase
+		if name == "rejected" {
+			rig.Trip(t, east, "http://a.test/")
+			rig.Trip(t, west, "http://a.test/")
+			want = httpbreaker.ErrOpen
+		}
+		asked = 0
+		_, err := east.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+		require.ErrorIs(t, err, want, name)
+		assert.Equal(t, 2, asked, "%s: each once", name)
+	}
+
+	asked = 0
+	rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: func(httpbreaker.Result) (*http.Response, error) {
+		asked++
+		return &http.Response{StatusCode: 200}, nil
+	}})
+	res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+	require.NoError(t, err)
+	_, err = rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil).WithContext(res.Request.Context()))
+	require.NoError(t, err, "one after the other is not one inside of the other")
+	assert.Equal(t, 2, asked)
 }
 
 func TestIsFallback(t *testing.T) {
