@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -39,10 +41,10 @@ import (
 type Fallback func(Result) (*http.Response, error)
 
 // Respond returns a Fallback that gives every request the same response. It copies
-// header and body, either of which may be nil. Fields about the connection
-// (hop-by-hop fields, RFC 9110 section 7.6.1) and Set-Cookie are left out, since they
-// would be the same for everybody; Content-Length and, unless given, Date are set. A
-// HEAD request gets no body.
+// header and body, either of which may be nil; names in header may be in any case.
+// Fields about the connection (hop-by-hop fields, RFC 9110 section 7.6.1) and
+// Set-Cookie are left out, since they would be the same for everybody; Content-Length
+// and, unless given, Date are set. A HEAD request gets no body.
 //
 // Respond panics unless status is in 200 to 299 or 400 to 599: a fallback that
 // redirects sends clients in circles. It panics if a 204 is to have a body.
@@ -53,9 +55,7 @@ func Respond(status int, header http.Header, body []byte) Fallback {
 	if status == http.StatusNoContent && len(body) > 0 {
 		panic(fmt.Sprintf("httpbreaker: Respond: body of %d bytes; want none with status 204", len(body)))
 	}
-	if header = header.Clone(); header == nil {
-		header = make(http.Header)
-	}
+	header = canonical(header)
 	for _, name := range []string{
 		"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te",
 		"Trailer", "Transfer-Encoding", "Upgrade", "Set-Cookie",
@@ -82,6 +82,17 @@ func Respond(status int, header http.Header, body []byte) Fallback {
 		}
 		return res, nil
 	}
+}
+
+// canonical returns a copy of h, never nil, whose names are as net/http spells them: those
+// read from JSON or YAML may not be.
+func canonical(h http.Header) http.Header {
+	c := make(http.Header, len(h))
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		form := http.CanonicalHeaderKey(name)
+		c[form] = append(c[form], h[name]...)
+	}
+	return c
 }
 
 var errNoGetBody = errors.New("httpbreaker: Reroute: the request's body is gone and it has no GetBody")

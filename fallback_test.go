@@ -71,6 +71,17 @@ func TestRespond(t *testing.T) {
 	})
 }
 
+// Those of a header that was read from JSON or YAML are as the file spells them.
+func TestRespondTakesNamesInAnyCase(t *testing.T) {
+	respond := httpbreaker.Respond(200, http.Header{
+		"content-length": {"99"}, "set-cookie": {"a=b"}, "transfer-encoding": {"chunked"},
+		"date": {"then"}, "X-A": {"1"}, "x-a": {"2"},
+	}, []byte("hello"))
+	res, err := respond(httpbreaker.Result{})
+	require.NoError(t, err)
+	assert.Equal(t, http.Header{"Content-Length": {"5"}, "Date": {"then"}, "X-A": {"1", "2"}}, res.Header)
+}
+
 func TestRespondToHEADAndWithout(t *testing.T) {
 	rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(200, nil, []byte("hello"))})
 	res, err := rt.RoundTrip(rig.NewRequest(t, "HEAD", "http://a.test/", nil))
