@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/seed-0b728cf8/httpbreaker/breaker"
 	"github.com/seed-0b728cf8/httpbreaker/internal/field"
 )
 
@@ -23,10 +24,11 @@ import (
 // panics.
 //
 // Its response is completed where it leaves something out (Status, Proto, Header, Body,
-// ContentLength), is marked so that [IsFallback] knows it, gets a Proxy-Status field
-// (RFC 9209) that says why it is there, and, if the circuit is open and it is a 503
-// without Retry-After, that field as well. What becomes of it never counts for or
-// against the host. The response that it replaces is closed, so it must not use that
+// ContentLength), is marked so that [IsFallback] knows it, and gets a Proxy-Status field
+// (RFC 9209) that says why it is there. A 503 without Retry-After gets that field as
+// well: the time until the next try of an open circuit, unless it is forced open, or
+// what the failed response had there. What becomes of it never counts for or against
+// the host. The response that it replaces is closed, so it must not use that
 // response's body. It must not be an informational response (1xx), except a 101 to a
 // request for an upgrade.
 //
@@ -212,7 +214,7 @@ func complete(res *http.Response, r Result) {
 	if res.StatusCode == http.StatusServiceUnavailable && res.Header.Get("Retry-After") == "" {
 		var open *OpenError
 		if errors.As(r.Err, &open) {
-			res.Header.Set("Retry-After", retryAfterSeconds(open))
+			setRetryAfter(res.Header, open)
 		} else if r.Response != nil && field.RetryAfter(r.Response) > 0 {
 			res.Header.Set("Retry-After", r.Response.Header.Get("Retry-After"))
 		}
@@ -220,11 +222,15 @@ func complete(res *http.Response, r Result) {
 	res.Request = r.Request.WithContext(context.WithValue(r.Request.Context(), fallbackKey{}, res))
 }
 
-// retryAfterSeconds is the Retry-After field for requests that open has rejected: at
-// least 1, for a 0 would invite clients to come back in a loop.
-func retryAfterSeconds(open *OpenError) string {
+// setRetryAfter sets the Retry-After field for requests that open has rejected: at
+// least 1, for a 0 would invite clients to come back in a loop. There is none while
+// somebody has forced the circuit open, since nobody knows for how long.
+func setRetryAfter(h http.Header, open *OpenError) {
+	if open.Mode == breaker.ForceOpen && open.Until.IsZero() {
+		return
+	}
 	seconds := (open.RetryAfter() + time.Second - 1) / time.Second
-	return strconv.FormatInt(int64(max(1, seconds)), 10)
+	h.Set("Retry-After", strconv.FormatInt(int64(max(1, seconds)), 10))
 }
 
 // proxyStatus is our member of the Proxy-Status field (RFC 9209): why the response is
@@ -263,7 +269,8 @@ func StopRetryWhenOpen(next func(context.Context, *http.Response, error) (bool, 
 
 // ProxyErrorHandler returns an ErrorHandler for [net/http/httputil.ReverseProxy] that
 // answers a rejected request with 503 Service Unavailable and a Retry-After field (RFC
-// 9110 section 10.2.3) of at least one second. Other errors are left to next; if that is
+// 9110 section 10.2.3) of at least one second; without that field while the circuit is
+// forced open, which has no end that is known. Other errors are left to next; if that is
 // nil they are answered with 502 Bad Gateway, as ReverseProxy does itself, without a line
 // in its log.
 func ProxyErrorHandler(next func(http.ResponseWriter, *http.Request, error)) func(http.ResponseWriter, *http.Request, error) {
@@ -276,7 +283,7 @@ func ProxyErrorHandler(next func(http.ResponseWriter, *http.Request, error)) fun
 			next(w, req, err)
 			return
 		}
-		w.Header().Set("Retry-After", retryAfterSeconds(open))
+		setRetryAfter(w.Header(), open)
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 	}
 }

@@ -457,17 +457,48 @@ func TestProxyStatusIsWellFormed(t *testing.T) {
 		res.Header.Get("Proxy-Status"))
 }
 
-// An open circuit that knows no time still says not to come back at once.
+// A circuit that knows no time, as while a probe is out, still says not to come back at once.
 func TestRetryAfterIsAtLeastASecond(t *testing.T) {
-	rt := httpbreaker.New(&httpbreaker.Config{Fallback: httpbreaker.Respond(503, nil, nil)})
-	rt.Breakers().Get("a.test:80").SetMode(breaker.ForceOpen, "maintenance")
-	res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
-	require.NoError(t, err)
-	assert.Equal(t, "1", res.Header.Get("Retry-After"))
+	rejected := httptest.NewRecorder()
+	httpbreaker.ProxyErrorHandler(nil)(rejected, nil, &httpbreaker.OpenError{State: breaker.HalfOpen})
+	assert.Equal(t, "1", rejected.Header().Get("Retry-After"))
 
+	synctest.Test(t, func(t *testing.T) {
+		var rt *httpbreaker.Transport
+		var meanwhile *http.Response
+		rt = rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(503, nil, nil),
+			Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+				meanwhile, _ = rt.RoundTrip(req.Clone(req.Context()))
+				return rig.Respond(200, "")(req)
+			})})
+		time.Sleep(time.Hour)
+		_, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+		require.NoError(t, err)
+		require.True(t, httpbreaker.IsFallback(meanwhile))
+		assert.Equal(t, "1", meanwhile.Header.Get("Retry-After"))
+	})
+}
+
+// Nobody knows for how long: clients that come back after a second would come in vain.
+func TestNoRetryAfterWhileForcedOpen(t *testing.T) {
+	for name, fallback := range map[string]httpbreaker.Fallback{"error": nil, "fallback": httpbreaker.Respond(503, nil, nil)} {
+		rt := httpbreaker.New(&httpbreaker.Config{Fallback: fallback})
+		rt.Breakers().SetMode(breaker.ForceOpen, "maintenance")
+		res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+		if err != nil {
+			rec := httptest.NewRecorder()
+			httpbreaker.ProxyErrorHandler(nil)(rec, nil, err)
+			res = rec.Result()
+		}
+		assert.Equal(t, http.StatusServiceUnavailable, res.StatusCode, name)
+		assert.NotContains(t, res.Header, "Retry-After", name)
+	}
+}
+
+func TestRetryAfterOfOthersStays(t *testing.T) {
 	own := http.Header{"Retry-After": {"7"}}
-	rt = rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(503, own, nil)})
-	res, err = rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
+	rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: httpbreaker.Respond(503, own, nil)})
+	res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"7"}, res.Header["Retry-After"])
 
