@@ -203,9 +203,9 @@ func complete(res *http.Response, r Result) {
 	}
 	if res.ProtoMajor == 0 {
 		res.Proto, res.ProtoMajor, res.ProtoMinor = "HTTP/1.1", 1, 1
-		if res.ContentLength == 0 && res.Body != http.NoBody {
-			res.ContentLength = -1
-		}
+	}
+	if res.ContentLength == 0 && res.Body != http.NoBody && res.StatusCode >= 200 && res.Header.Get("Content-Length") != "0" {
+		res.ContentLength = -1 // clients take 0 for no body
 	}
 	if res.Header = res.Header.Clone(); res.Header == nil {
 		res.Header = make(http.Header)

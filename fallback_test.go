@@ -262,6 +262,30 @@ func TestFallbackMadeByHandIsCompleted(t *testing.T) {
 	}
 }
 
+// Proto says nothing about the length, which may be left out all the same. What a server has
+// declared stays.
+func TestFallbackWithProtoIsCompleted(t *testing.T) {
+	for _, tc := range []struct {
+		status   int
+		declared string
+		want     int64
+	}{
+		{200, "", -1}, {200, "0", 0}, {101, "", 0},
+	} {
+		rt := rig.Opened(t, "http://a.test/", httpbreaker.Config{Fallback: func(httpbreaker.Result) (*http.Response, error) {
+			return &http.Response{
+				StatusCode: tc.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+				Header: http.Header{"Content-Length": {tc.declared}}, Body: rig.NewSpyBody("x"),
+			}, nil
+		}})
+		req := rig.NewRequest(t, "GET", "http://a.test/", nil)
+		req.Header.Set("Upgrade", "websocket")
+		res, err := rt.RoundTrip(req)
+		require.NoError(t, err)
+		assert.Equal(t, tc.want, res.ContentLength, "%+v", tc)
+	}
+}
+
 func TestFallbackOnFailure(t *testing.T) {
 	var asked []httpbreaker.Result
 	fallback := func(r httpbreaker.Result) (*http.Response, error) {
