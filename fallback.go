@@ -103,13 +103,20 @@ var errNoGetBody = errors.New("httpbreaker: Reroute: the request's body is gone 
 // goes to another server: it gets the request with the URL that it had. A request with
 // a body is sent again only if it has a GetBody, which those made by [http.NewRequest]
 // from a buffer, a [bytes.Reader] or a [strings.Reader] have. Reroute panics if rt is
-// nil.
+// nil. Of a Result without a Request the Fallback declines.
+//
+// If rt is a [Transport], give it a Set of its own, or keys of its own by Config.Key:
+// with the same Set and key it asks the circuit that is open, rejects each request, and
+// the caller gets the first rejection.
 func Reroute(rt http.RoundTripper) Fallback {
 	if rt == nil {
 		panic("httpbreaker: Reroute: rt = nil; want a RoundTripper")
 	}
 	return func(r Result) (*http.Response, error) {
 		req := r.Request
+		if req == nil {
+			return nil, nil
+		}
 		if req.Body != nil && req.Body != http.NoBody {
 			if req.GetBody == nil {
 				return nil, errNoGetBody

@@ -422,6 +422,18 @@ func TestReroute(t *testing.T) {
 	assert.PanicsWithValue(t, "httpbreaker: Reroute: rt = nil; want a RoundTripper", func() { httpbreaker.Reroute(nil) })
 }
 
+// A Result may lack anything.
+func TestFallbacksTakeAnyResult(t *testing.T) {
+	for name, fallback := range map[string]httpbreaker.Fallback{
+		"Respond": httpbreaker.Respond(503, nil, []byte("x")),
+		"Reroute": httpbreaker.Reroute(rig.Respond(200, "")),
+	} {
+		for _, req := range []*http.Request{nil, {}} {
+			require.NotPanics(t, func() { _, _ = fallback(httpbreaker.Result{Request: req}) }, name)
+		}
+	}
+}
+
 // Otherwise the process would die of a stack overflow, which nothing recovers from.
 func TestTransportsThatStandInForEachOtherAreAskedOnce(t *testing.T) {
 	asked := 0
