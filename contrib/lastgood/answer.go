@@ -49,7 +49,8 @@ func sizeOf(kept []*answer) (size int64) {
 }
 
 // answer returns res, without its body, as an answer to r that may be kept, or nil (RFC 9111
-// section 3). sent is what was sent for r, as far as that is known.
+// section 3). sent is what was sent for r, as far as that is known; it may be the request that r was
+// made of.
 func (c *Cache) answer(r *request, sent *http.Request, res *http.Response, asked time.Time) *answer {
 	received := time.Now()
 	h := canonical(res.Header)
@@ -68,12 +69,11 @@ func (c *Cache) answer(r *request, sent *http.Request, res *http.Response, asked
 		vary = append(vary, "Accept-Encoding") // a host may forget to say so
 	}
 	fits := r.selects(r.header, vary)
-	if sent != nil {
-		// A layer inside has its own part in the request, and the cache will not see it again.
-		inside := canonical(sent.Header)
-		if shared && (hasCredentials(inside) || sent.URL != nil && sent.URL.User != nil) || r.selects(inside, vary) != fits {
-			return nil
-		}
+	// A layer inside has its own part in the request, and the cache will not see it again. It may
+	// have put that on the very request that it was given, although a RoundTripper must not.
+	inside := canonical(sent.Header)
+	if shared && (hasCredentials(inside) || sent.URL != nil && sent.URL.User != nil) || r.selects(inside, vary) != fits {
+		return nil
 	}
 
 	a := &answer{

@@ -55,8 +55,8 @@ func (t *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 // what was kept before: that is not the host's answer any more.
 func (c *Cache) receive(r *request, req *http.Request, res *http.Response, asked time.Time) {
 	sent := res.Request
-	if sent == req {
-		sent = nil
+	if sent == nil {
+		sent = req
 	}
 	switch a := c.answer(r, sent, res, asked); {
 	case a == nil:

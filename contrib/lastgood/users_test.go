@@ -172,6 +172,33 @@ func TestWhatALayerInsideAdds(t *testing.T) {
 	r.assertKept("", request(t, "GET", page))
 }
 
+// RoundTrip must not modify the request, and many layers do all the same.
+func TestWhatALayerInsideAddsInPlace(t *testing.T) {
+	for _, adds := range []string{"Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key"} {
+		for name, user := range map[string]func(*http.Request) string{
+			"no User": nil, "nobody in particular": func(*http.Request) string { return "" }, "named": userOf,
+		} {
+			r := newRig(t, &lastgood.Options{MaxStale: time.Hour, User: user})
+			for _, knows := range []bool{true, false} { // whether a response names its request
+				r.fill(func(req *http.Request) (*http.Response, error) {
+					req.Header.Set(adds, userOf(req))
+					res, err := ok("for " + userOf(req))(req)
+					if !knows {
+						res.Request = nil
+					}
+					return res, err
+				}, as(request(t, "GET", page), "alice"))
+				bob := r.do(as(request(t, "GET", page), "bob"))
+				if adds == "X-Api-Key" && name == "nobody in particular" { // by the word of Options.User
+					assert.Equal(t, "for alice", bob.body)
+				} else {
+					assert.Empty(t, bob.body, "%s, %s, response names its request: %v", adds, name, knows)
+				}
+			}
+		}
+	}
+}
+
 func TestPanicInUserGoesOn(t *testing.T) {
 	c := lastgood.New(&lastgood.Options{User: func(*http.Request) string { panic("no user") }})
 	rt := c.Transport(roundTripper(func(*http.Request) (*http.Response, error) {
