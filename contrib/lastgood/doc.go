@@ -67,7 +67,8 @@
 // all their fields are equal, except those that say nothing about the user: Accept and its kin and
 // User-Agent, which a host names in Vary where it minds them, and the usual fields for tracing,
 // conditions and browsers. That keeps apart users who are known by X-Api-Key, and also those
-// behind a proxy that adds X-Forwarded-For. At most 16 such answers are kept for a URL.
+// behind a proxy that adds X-Forwarded-For. So does Baggage, unless all of it is Sentry's. At most
+// 16 such answers are kept for a URL.
 //
 // With Options.User, answers are kept for each user apart, by the rules for a private cache: then
 // Authorization and Cookie are no obstacle, nor is private, and s-maxage and proxy-revalidate do not

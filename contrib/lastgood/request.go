@@ -107,7 +107,7 @@ func (r *request) selects(h http.Header, vary []string) key {
 	if !r.byName {
 		d.add("")
 		for _, name := range slices.Sorted(maps.Keys(h)) {
-			if !impersonal[name] {
+			if !impersonal[name] && !(name == "Baggage" && onlySentry(h[name])) {
 				add(name)
 			}
 		}
@@ -124,10 +124,32 @@ var impersonal = fieldSet(
 	"Sec-Fetch-User", "Sec-Gpc", "Upgrade-Insecure-Requests",
 	"Cache-Control", "Connection", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range",
 	"If-Unmodified-Since", "Pragma", "Range", "Te",
-	"B3", "Traceparent", "Tracestate", "X-Amzn-Trace-Id", "X-B3-Flags", "X-B3-Parentspanid",
-	"X-B3-Sampled", "X-B3-Spanid", "X-B3-Traceid", "X-Cloud-Trace-Context", "X-Correlation-Id",
-	"X-Request-Id",
+	"X-Correlation-Id", "X-Request-Id",
+
+	// Tracing: W3C, B3, and those of Amazon, Azure, Datadog, Dynatrace, Elastic, Google, Instana,
+	// Jaeger, New Relic, OpenTracing, Sentry, SkyWalking.
+	"Traceparent", "Tracestate",
+	"B3", "X-B3-Flags", "X-B3-Parentspanid", "X-B3-Sampled", "X-B3-Spanid", "X-B3-Traceid",
+	"X-Amzn-Trace-Id", "Request-Id", "Request-Context",
+	"X-Datadog-Origin", "X-Datadog-Parent-Id", "X-Datadog-Sampling-Priority", "X-Datadog-Tags", "X-Datadog-Trace-Id",
+	"X-Dynatrace", "Elastic-Apm-Traceparent", "X-Cloud-Trace-Context", "Grpc-Trace-Bin",
+	"X-Instana-L", "X-Instana-S", "X-Instana-T", "Uber-Trace-Id",
+	"Newrelic", "X-Newrelic-Id", "X-Newrelic-Transaction",
+	"Ot-Tracer-Sampled", "Ot-Tracer-Spanid", "Ot-Tracer-Traceid", "X-Ot-Span-Context", "Sentry-Trace", "Sw8",
 )
+
+// onlySentry reports whether a Baggage field has Sentry's members alone, which are about the trace.
+// An application's own, such as a tenant, may tell users apart.
+func onlySentry(baggage []string) bool {
+	for _, line := range baggage {
+		for member := range strings.SplitSeq(line, ",") {
+			if !strings.HasPrefix(strings.TrimLeft(member, " \t"), "sentry-") {
+				return false
+			}
+		}
+	}
+	return true
+}
 
 func fieldSet(names ...string) map[string]bool {
 	set := make(map[string]bool, len(names))

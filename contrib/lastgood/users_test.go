@@ -96,6 +96,32 @@ func TestWithoutUserTheHeaderTellsUsersApart(t *testing.T) {
 	}
 }
 
+// A tracing layer inside gives each request other values, and not each user other answers.
+func TestFieldsOfTracingDoNotTellUsersApart(t *testing.T) {
+	for _, field := range []string{
+		"traceparent: 00-%d-2-01", "b3: %d", "x-datadog-trace-id: %d", "x-datadog-parent-id: %d", "x-datadog-tags: _dd.p.tid=%d",
+		"uber-trace-id: %d", "sentry-trace: %d", "newrelic: %d", "elastic-apm-traceparent: %d", "x-ot-span-context: %d",
+		"grpc-trace-bin: %d", "baggage: sentry-trace_id=%d, sentry-release=1,sentry-sampled=true",
+	} {
+		r := newRig(t, &lastgood.Options{MaxStale: time.Hour})
+		r.fill(func(req *http.Request) (*http.Response, error) {
+			inside := req.Clone(req.Context())
+			for name, values := range header(fmt.Sprintf(field, 1)) {
+				inside.Header.Set(name, values[0])
+			}
+			return ok("good")(inside)
+		}, request(t, "GET", page))
+		r.assertKept("good", request(t, "GET", page), field)
+		r.assertKept("good", request(t, "GET", page, fmt.Sprintf(field, 2)), field)
+	}
+	for _, baggage := range []string{"tenant=a", "sentry-trace_id=1,tenant=a", ""} {
+		r := newRig(t, &lastgood.Options{MaxStale: time.Hour})
+		r.fill(ok("a's"), request(t, "GET", page, "Baggage: "+baggage))
+		r.assertKept("", request(t, "GET", page, "Baggage: tenant=b"), baggage)
+		r.assertKept("", request(t, "GET", page, "Baggage: sentry-trace_id=1"), baggage)
+	}
+}
+
 type userKey struct{}
 
 func as(req *http.Request, user string) *http.Request {
