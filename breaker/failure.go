@@ -60,17 +60,20 @@ func errorText(err error) (text string) {
 	return err.Error()
 }
 
-// secrets are what must not be told, and what is put in its place.
+// secrets are what must not be told, and what is put in its place. The names of the last one may be
+// the end of longer names, such as AWS_SECRET_ACCESS_KEY.
 var secrets = []struct {
 	find *regexp.Regexp
 	put  string
 }{
 	{regexp.MustCompile(`(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)["']?\s*[:=].*`), "$1 …"},
-	{regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://[^\s"'<>]*`), "(URL)"},
-	{regexp.MustCompile(`\?[^\s"'<>]*=[^\s"'<>]*`), "?…"},
-	{regexp.MustCompile(`[^\s"'<>/@:]+:[^\s"'<>@]+@`), "…@"},
+	{regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://[^\s"<>]*`), "(URL)"},
+	{regexp.MustCompile(`([?&])[^\s"<>]*=[^\s"<>]*`), "$1…"},
+	{regexp.MustCompile(`[^\s"'<>/@:]+:[^\s"<>@]+@`), "…@"},
 	{regexp.MustCompile(`\beyJ[\w-]+\.[\w.-]+`), "…"}, // a JSON web token
-	{regexp.MustCompile(`(?i)\b(bearer|basic|digest|authorization|api[_-]?key|access[_-]?key|token|access[_-]?token|` +
-		`id[_-]?token|refresh[_-]?token|secret|client[_-]?secret|password|passwd|pwd|signature)\b` +
-		`["']?\s*[:= ]\s*["']?(?:(?:bearer|basic|digest)\s+)?[^\s"',;&]+`), "$1 …"},
+	{regexp.MustCompile(`(?i)(\b|_)(bearer|basic|digest|authorization|` +
+		`(?:access|account|api|auth|private|secret|shared[_-]?access|signing|subscription)[_-]?key|` +
+		`(?:access|api|auth|id|private|refresh|security|session)?[_-]?token|(?:api|client|shared)?[_-]?secret|` +
+		`password|passwd|pwd|passphrase|(?:php|j)?session[_-]?id|phpsessid|signature(?:-256)?|sig)\b` +
+		`\\*["']?\s*[:= ]\s*\\*["']?(?:(?:bearer|basic|digest)\s+)?[^\s"',;&]+`), "$1$2 …"},
 }
