@@ -271,7 +271,8 @@ func Errors(next Classifier, o breaker.Outcome, targets ...error) Classifier {
 // deadline, by a visitor of a proxy perhaps, had no time at all.
 //
 // Deadlines are those of the request's context and [http.Client.Timeout].
-// The peer's own word for them, DEADLINE_EXCEEDED of gRPC, is treated alike.
+// The peer's own word for them, DEADLINE_EXCEEDED of gRPC, is treated alike: a proxy
+// of gRPC needs that, since its visitors choose the deadline (Grpc-Timeout).
 // Timeouts of the base, such as [http.Transport.ResponseHeaderTimeout], are not:
 // they always go to next. It panics if d is negative.
 func DeadlinesOver(next Classifier, d time.Duration) Classifier {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-0b728cf8/httpbreaker"
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
@@ -44,6 +45,30 @@ func TestVisitorsOfAProxySee503(t *testing.T) {
 	require.NoError(t, res.Body.Close())
 	assert.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
 	assert.NotEmpty(t, res.Header.Get("Retry-After"))
+}
+
+// They say how long they wait, and the backend is the first to say that this has passed.
+func TestVisitorsOfAProxyOfGRPC(t *testing.T) {
+	rig.EachProtocol(t, func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Content-Type", "application/grpc")
+		if req.Header.Get("Grpc-Timeout") == "1n" {
+			w.Header().Set("Grpc-Status", "4")
+		}
+	}, func(t *testing.T, backend rig.Peer) {
+		rt := httpbreaker.New(&httpbreaker.Config{
+			Base: backend.Base, Breakers: rig.TripAfter(1),
+			Classify: httpbreaker.DeadlinesOver(nil, time.Minute),
+		})
+		front := newProxy(t, backend.URL, rt)
+		req := rig.NewRequest(t, "POST", front.URL+"/package.Service/Method", nil)
+		req.Header.Set("Grpc-Timeout", "1n")
+		res, err := front.Client().Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		assert.Equal(t, "4", res.Header.Get("Grpc-Status"))
+		assert.True(t, rig.Eventually(func() bool { return rig.VerdictsOf(rt) != rig.Verdicts{} }))
+		assert.Equal(t, rig.Verdicts{Ignored: 1}, rig.VerdictsOf(rt))
+	})
 }
 
 // Whatever visitors of a proxy do, it is not the backend that has failed. Its circuit here

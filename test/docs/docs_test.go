@@ -30,10 +30,10 @@ func TestDocs(t *testing.T) {
 	doctest.Check(t, "../../docs/recipes.md", "docs_test.go")
 }
 
-// What docs/composing.md shows and names is in test/compose or test/clients, code in the cells of
-// its tables, too.
+// What docs/composing.md shows and names is in test/compose, test/clients or test/contract, code in
+// the cells of its tables, too.
 func TestComposingPage(t *testing.T) {
-	sources := []string{"../compose/*_test.go", "../clients/*_test.go"}
+	sources := []string{"../compose/*_test.go", "../clients/*_test.go", "../contract/*_test.go"}
 	page := doctest.Check(t, "../../docs/composing.md", sources...)
 	code := doctest.Sources(t, sources...)
 	for _, row := range regexp.MustCompile(`(?m)^\|.*`).FindAllString(page, -1) {
