@@ -80,6 +80,20 @@ func TestRoundTripAllocations(t *testing.T) {
 	}
 }
 
+// README.md has the figure.
+func TestUploadAllocations(t *testing.T) {
+	base := &constantBase{res: http.Response{StatusCode: 204, Body: http.NoBody}}
+	rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+		_, _ = req.Body.Read(nil)
+		_ = req.Body.Close()
+		return base.RoundTrip(req)
+	})})
+	req := rig.NewRequest(t, "POST", "https://api.example.com/v1", &constantBody{})
+	if got := testing.AllocsPerRun(100, func() { _, _ = rt.RoundTrip(req) }); got > 4 {
+		t.Errorf("%v allocations; want at most 4", got)
+	}
+}
+
 // bytesPerRun is testing.AllocsPerRun for bytes.
 func bytesPerRun(runs uint64, f func()) uint64 {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))

@@ -31,9 +31,9 @@ type Result struct {
 	// Err is what the base returned. With a Response it is the first error from
 	// reading its body: the response broke off half-way.
 	Err error
-	// Duration is the time to the header or, without one, to Err. It is zero
-	// where nobody needed it: the transport measures it only for a classifier,
-	// rule or hook of the user's own.
+	// Duration is the time to the header or, without one, to Err. The transport
+	// measures it only with Config.Classify or Config.FallbackOnFailure; it is
+	// zero otherwise, and for a rejected request.
 	Duration time.Duration
 
 	// waited is the time to Err where the body failed, so that a response that
@@ -101,8 +101,9 @@ type Classifier func(Result) breaker.Outcome
 //
 //	open circuit of another breaker, or
 //	an answer in its place                       ignored
-//	the caller's body failed to be read, or
-//	was not as long as declared                  ignored
+//	the caller's body was not as long as
+//	declared or, if it has no GetBody, failed
+//	to be read                                   ignored
 //	the request's deadline has passed            failure; see DeadlinesOver
 //	the request was cancelled                    ignored
 //	net/http refuses to send such a request      ignored
@@ -113,7 +114,9 @@ type Classifier func(Result) breaker.Outcome
 // Deadline and cancellation are read from the request's context and its Cancel
 // channel, never from the error: net/http returns the context's own cause,
 // whatever that is, and reports timeouts of its own as
-// [context.DeadlineExceeded]. [http.Client.Timeout] is a deadline.
+// [context.DeadlineExceeded]. [http.Client.Timeout] is a deadline. A body with a
+// GetBody is in memory or the like and goes unwatched: when reading it fails, that
+// is a failure.
 //
 // Neither a Response nor an Err is a failure.
 func DefaultClassifier(r Result) breaker.Outcome {

@@ -20,16 +20,16 @@
 // A [Classifier] gives each round trip one of three outcomes. [DefaultClassifier]
 // calls it a Failure when the host is at fault: an error that is not the caller's or
 // this machine's, or a 5xx status other than 501, 505 and 511. What says nothing about
-// the host is Ignored: a canceled request, a request body that cannot be read, no free
-// file descriptors, 429. Everything else is a Success. [Statuses], [Errors] and
-// [DeadlinesOver] change single rules:
+// the host is Ignored: a canceled request, a request body without GetBody that cannot be
+// read, no free file descriptors, 429. Everything else is a Success. [Statuses],
+// [Errors] and [DeadlinesOver] change single rules:
 //
 //	Classify: httpbreaker.Statuses(nil, breaker.Success, 500)
 //
 // A response with a body is judged when the body ends, so that a host which breaks off
 // half-way has failed, and one that says so in its trailers, as gRPC does; a stream of
-// server-sent events by its first bytes. Config.HeadersOnly turns that off. Requests should carry a deadline: without one a
-// host that hangs never fails.
+// server-sent events by its first bytes. Config.HeadersOnly turns that off. Requests
+// should carry a deadline: without one a host that hangs never fails.
 //
 // # Which requests share a circuit
 //
@@ -50,8 +50,8 @@
 //
 // With a [Fallback] it returns a response: a fixed one ([Respond]), that of another
 // server ([Reroute]), or whatever a function makes of it. [IsFallback] tells such a
-// response from a real one. A response from the host, whatever its status, is always
-// returned as it came.
+// response from a real one. A response from the host, whatever its status, is returned
+// as it came, unless it is a Failure and Config.FallbackOnFailure is set.
 //
 // # With other layers
 //
@@ -174,7 +174,8 @@ func (t *Transport) setDefaults() {
 }
 
 // RoundTrip implements [http.RoundTripper]: it returns what Base returns, unchanged,
-// or, if the circuit is open, an *OpenError or the answer of Config.Fallback.
+// or, if the circuit is open, an *OpenError or the answer of Config.Fallback. With
+// Config.FallbackOnFailure that answer may take the place of a failure as well.
 //
 // A request whose context is done is not sent and returns [context.Cause] of it; one
 // whose Cancel channel is closed returns [context.Canceled]. One whose URL or Header is
