@@ -39,8 +39,8 @@ func roundTrips() []roundTrip {
 		{"no-body", "https://api.example.com/v1", httpbreaker.Config{}, noBody, 0, 0},
 		{"no-port", "http://api.example.com/v1", httpbreaker.Config{}, noBody, 0, 0},
 		{"headers-only", "https://api.example.com/v1", httpbreaker.Config{HeadersOnly: true}, withBody, 0, 0},
-		{"watched-body", "https://api.example.com/v1", httpbreaker.Config{}, withBody, 1, 80},
-		{"own-classifier", "https://api.example.com/v1", httpbreaker.Config{Classify: httpbreaker.DeadlinesOver(nil, 1)}, withBody, 1, 112},
+		{"watched-body", "https://api.example.com/v1", httpbreaker.Config{}, withBody, 1, 96},
+		{"own-classifier", "https://api.example.com/v1", httpbreaker.Config{Classify: httpbreaker.DeadlinesOver(nil, 1)}, withBody, 1, 128},
 	}
 }
 

@@ -21,6 +21,8 @@ type watchedBody struct {
 	req           *http.Request
 	res           *http.Response
 	details       *bodyDetails // nil if the end is judged by DefaultClassifier, which needs none of them
+	first, last   uint32       // when the first Read began and the last one ended, in milliseconds
+	idle          uint32       // the longest time between two Reads
 	settled       atomic.Bool
 	atFirstByte   bool // the first byte is as good as the end: of gRPC where others wait, of events
 	events        bool // an event stream: it breaks off often enough without a fault
@@ -34,7 +36,7 @@ type bodyDetails struct {
 	headerAfter time.Duration
 }
 
-// newBody returns a body with the details, if it needs them. It makes one allocation: of 80
+// newBody returns a body with the details, if it needs them. It makes one allocation: of 96
 // bytes where a response of no special kind is judged by the default rules.
 func (t *Transport) newBody(kind content, details bodyDetails) *watchedBody {
 	if t.byDefault && details.upload == nil && kind != eventStream {
@@ -53,20 +55,49 @@ func (t *Transport) newBody(kind content, details bodyDetails) *watchedBody {
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
-	busy := b.req.Context().Err() != nil
+	if b.settled.Load() {
+		return b.ReadCloser.Read(p)
+	}
+	late, began := b.req.Context().Err() != nil, milliseconds()
+	if b.first == 0 {
+		b.first, b.last = began, began
+	}
+	b.idle = max(b.idle, began-b.last)
 	n, err := b.ReadCloser.Read(p)
 	switch {
 	case err != nil && b.settleOnce():
-		if busy { // the deadline had passed already, so the host kept nobody waiting
+		if late || err != io.EOF && b.callerTookTime(began) {
 			b.permit.Done(breaker.Ignored)
 		} else {
 			b.ended(err)
 		}
 	case n > 0 && b.atFirstByte && b.settleOnce():
 		b.permit.Done(breaker.Success)
+	default:
+		b.last = milliseconds()
 	}
 	return n, err
 }
+
+// callerTookTime reports whether a Read that has failed says nothing against the host: the
+// deadline has ended a response that was flowing, or the caller has left the body alone for
+// so long that the host or the network gave up.
+func (b *watchedBody) callerTookTime(began uint32) bool {
+	now := milliseconds()
+	waited := now - began
+	if giveUp(b.req) == deadlinePassed {
+		return waited < (now-b.first)/2
+	}
+	return b.idle >= longIdle && b.idle > waited
+}
+
+// longIdle is for how many milliseconds a caller may leave a body alone and still blame the host.
+const longIdle = 1000
+
+var processStart = time.Now()
+
+// milliseconds is the time since this process began, which wraps after 49 days. It is never 0.
+func milliseconds() uint32 { return uint32(time.Since(processStart).Milliseconds()) | 1 }
 
 // Close settles first, because closing makes a blocked Read fail, and that error means
 // nothing. A caller who has seen enough says nothing against the host, so closing early is

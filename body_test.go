@@ -602,3 +602,60 @@ func TestProbeWithTrailersIsJudgedByTheUsersClassifier(t *testing.T) {
 		assert.Equal(t, breaker.Open, rig.StateOf(t, rt, "http://a.test/"))
 	})
 }
+
+// A body that breaks off is the host's fault, unless the caller's deadline ends it while it
+// flows, or the caller has left it alone for longer than the host then took to fail.
+func TestWhoseFaultABrokenBodyIs(t *testing.T) {
+	const ms = time.Millisecond
+	for _, tc := range []struct {
+		name     string
+		each     time.Duration // between the host's pieces
+		stalls   time.Duration // before it fails
+		idle     time.Duration // of the caller, after the first piece
+		deadline time.Duration
+		want     rig.Verdicts
+	}{
+		{"flows until the deadline", 20 * ms, 0, 0, 300 * ms, rig.Verdicts{Ignored: 1}},
+		{"drips until the deadline", 140 * ms, 0, 0, 300 * ms, rig.Verdicts{Ignored: 1}},
+		{"stalls until the deadline", 20 * ms, time.Hour, 0, 300 * ms, rig.Verdicts{Failure: 1}},
+		{"never begins", time.Hour, 0, 0, 300 * ms, rig.Verdicts{Failure: 1}},
+		{"fails while it flows", 20 * ms, 1, 0, time.Hour, rig.Verdicts{Failure: 1}},
+		{"fails after a caller who was slow", 20 * ms, 1, 2 * time.Second, time.Hour, rig.Verdicts{Ignored: 1}},
+		{"fails after a caller who was hardly slow", 20 * ms, 1, 900 * ms, time.Hour, rig.Verdicts{Failure: 1}},
+		{"fails longer after a caller who was slow", 20 * ms, 3 * time.Second, 2 * time.Second, time.Hour, rig.Verdicts{Failure: 1}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), tc.deadline)
+				defer cancel()
+				pieces := 0
+				wait := func(d time.Duration) error {
+					select {
+					case <-ctx.Done():
+						return ctx.Err()
+					case <-time.After(d):
+						return nil
+					}
+				}
+				body := io.NopCloser(rig.ReaderFunc(func(p []byte) (int, error) {
+					if pieces++; pieces > 3 && tc.stalls > 0 {
+						if err := wait(tc.stalls); err != nil {
+							return 0, err
+						}
+						return 0, rig.ErrReset
+					}
+					return 1, wait(tc.each)
+				}))
+				rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BodyOf(200, body)})
+				res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
+				require.NoError(t, err)
+				_, err = res.Body.Read(make([]byte, 1))
+				time.Sleep(tc.idle)
+				for err == nil {
+					_, err = res.Body.Read(make([]byte, 1))
+				}
+				assert.Equal(t, tc.want, rig.VerdictsOf(rt))
+			})
+		})
+	}
+}
