@@ -21,8 +21,9 @@ type watchedBody struct {
 	req           *http.Request
 	res           *http.Response
 	details       *bodyDetails // nil if the end is judged by DefaultClassifier, which needs none of them
-	first, last   uint32       // when the first Read began and the last one ended, in milliseconds
-	idle          uint32       // the longest time between two Reads
+	second, last  uint32       // when the second Read began and the last one ended, in milliseconds
+	idle          uint32       // the longest time between two Reads since then
+	again         bool         // the next Read is not the first
 	settled       atomic.Bool
 	atFirstByte   bool // the first byte is as good as the end: of gRPC where others wait, of events
 	events        bool // an event stream: it breaks off often enough without a fault
@@ -58,11 +59,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	if b.settled.Load() {
 		return b.ReadCloser.Read(p)
 	}
-	late, began := b.req.Context().Err() != nil, milliseconds()
-	if b.first == 0 {
-		b.first, b.last = began, began
-	}
-	b.idle = max(b.idle, began-b.last)
+	late, began := b.req.Context().Err() != nil, b.beginRead()
 	n, err := b.ReadCloser.Read(p)
 	switch {
 	case err != nil && b.settleOnce():
@@ -73,20 +70,38 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 		}
 	case n > 0 && b.atFirstByte && b.settleOnce():
 		b.permit.Done(breaker.Success)
-	default:
+	case b.again:
 		b.last = milliseconds()
 	}
+	b.again = true
 	return n, err
+}
+
+// beginRead returns the time, except for the first Read: most bodies have no other one that
+// brings anything, and it would cost them a quarter more.
+func (b *watchedBody) beginRead() uint32 {
+	if !b.again {
+		return 0
+	}
+	now := milliseconds()
+	if b.last == 0 {
+		b.second, b.last = now, now
+	}
+	b.idle = max(b.idle, now-b.last)
+	return now
 }
 
 // callerTookTime reports whether a Read that has failed says nothing against the host: the
 // deadline has ended a response that was flowing, or the caller has left the body alone for
 // so long that the host or the network gave up.
 func (b *watchedBody) callerTookTime(began uint32) bool {
+	if began == 0 {
+		return false
+	}
 	now := milliseconds()
 	waited := now - began
 	if giveUp(b.req) == deadlinePassed {
-		return waited < (now-b.first)/2
+		return waited < (now-b.second)/2
 	}
 	return b.idle >= longIdle && b.idle > waited
 }

@@ -611,7 +611,7 @@ func TestWhoseFaultABrokenBodyIs(t *testing.T) {
 		name     string
 		each     time.Duration // between the host's pieces
 		stalls   time.Duration // before it fails
-		idle     time.Duration // of the caller, after the first piece
+		idle     time.Duration // of the caller, after two pieces
 		deadline time.Duration
 		want     rig.Verdicts
 	}{
@@ -649,7 +649,9 @@ func TestWhoseFaultABrokenBodyIs(t *testing.T) {
 				rt := httpbreaker.New(&httpbreaker.Config{Base: rig.BodyOf(200, body)})
 				res, err := rt.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/", nil).WithContext(ctx))
 				require.NoError(t, err)
-				_, err = res.Body.Read(make([]byte, 1))
+				for n := 0; n < 2 && err == nil; n++ {
+					_, err = res.Body.Read(make([]byte, 1))
+				}
 				time.Sleep(tc.idle)
 				for err == nil {
 					_, err = res.Body.Read(make([]byte, 1))
