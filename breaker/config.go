@@ -88,7 +88,7 @@ type Config struct {
 	SlowRate float64
 
 	// OpenFor is the longest time for which an open circuit waits for its first
-	// probe, doubled each time that it opens again before having closed.
+	// probe, doubled each time that it opens again before a probe has succeeded.
 	// Default 5s.
 	OpenFor time.Duration
 	// MaxOpenFor caps OpenFor's doubling, before jitter. Default 45s, or OpenFor

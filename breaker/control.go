@@ -167,7 +167,7 @@ func (b *Breaker) tellMode() {
 // force makes what rejects under ForceOpen.
 func (b *Breaker) force() {
 	if b.mode == ForceOpen {
-		e := b.rejection(Open, b.since, b.history.modeReason)
+		e := b.rejection(Open, b.history.modeSince, b.history.modeReason)
 		e.Origin = ByOperator
 		b.history.forced = &opening{err: e, began: b.since, until: never}
 	}
@@ -175,6 +175,9 @@ func (b *Breaker) force() {
 
 func (b *Breaker) setMode(m Mode, reason string) {
 	h := b.remember()
+	if m != b.mode {
+		h.modeSince = b.shared.now()
+	}
 	b.mode, h.modeReason = m, reason
 	if m != Enforce {
 		h.modeReason = cmp.Or(reason, "mode set to "+m.String())

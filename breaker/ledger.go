@@ -94,20 +94,27 @@ func (l *ledger) take(key string) (r record, known bool) {
 		return 0, false
 	}
 	r = l.entries[i].record
-	delete(l.index, hash)
+	l.remove(i)
+	return r, true
+}
+
+func (l *ledger) remove(i uint32) {
+	delete(l.index, l.entries[i].hash)
 	last := len(l.entries) - 1
 	if int(i) < last {
 		l.entries[i] = l.entries[last]
 		l.index[l.entries[i].hash] = i
 	}
 	l.entries = l.entries[:last]
-	return r, true
 }
 
-// setModes sets the mode of every record.
-func (l *ledger) setModes(m Mode) {
-	for i := range l.entries {
+// setModes sets the mode of every record. Closed circuits of the ordinary mode need none.
+func (l *ledger) setModes(m, ordinary Mode) {
+	for i := len(l.entries) - 1; i >= 0; i-- {
 		e := &l.entries[i]
 		e.record = e.record&^(1<<recordModeBits-1) | record(m)
+		if e.until() == 0 && m == ordinary {
+			l.remove(uint32(i))
+		}
 	}
 }

@@ -23,6 +23,7 @@ type machineHistory struct {
 
 	modeReason string   // the reason given for the mode, if any
 	modeSet    bool     // by hand, not by Config.Mode
+	modeSince  int64    // when it was set to another one
 	forced     *opening // with ForceOpen
 
 	rejectedBefore uint64 // rejected when the effective state began

@@ -134,7 +134,7 @@ func (m *model) differsInRejection(err error) string {
 		Since: m.since, OutageSince: m.outage, Until: got.Until, Fleet: m.fleet, Last: got.Last,
 	}
 	if m.mode == breaker.ForceOpen {
-		want.Origin = breaker.ByOperator
+		want.Origin, want.Since = breaker.ByOperator, m.modeSince
 	}
 	if !m.sameUntil(got.Until) {
 		return fmt.Sprintf("until %v, want %v", m.clock(got.Until), m.clock(m.until()))

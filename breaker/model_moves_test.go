@@ -95,6 +95,9 @@ func (m *model) setMode(mode breaker.Mode) {
 		m.beginGeneration()
 		m.run.end()
 	}
+	if mode != m.mode {
+		m.modeSince = time.Now()
+	}
 	m.mode, m.modeGiven = mode, true
 	m.met(from, time.Now(), breaker.ByOperator, counts)
 }

@@ -45,6 +45,7 @@ type model struct {
 	seen breaker.Counts // calls that the rules have seen
 
 	since          time.Time // when the state that callers meet began
+	modeSince      time.Time // when the mode was set
 	rejectedBefore uint64    // until then
 	modeGiven      bool      // an operator gave a reason for the mode
 
@@ -159,7 +160,7 @@ type modelRun struct {
 
 func newModel(cfg breaker.Config) *model {
 	now := time.Now()
-	return &model{cfg: withModelDefaults(cfg), born: now, since: now, mode: cfg.Mode, modeGiven: cfg.Mode != breaker.Enforce}
+	return &model{cfg: withModelDefaults(cfg), born: now, since: now, modeSince: now, mode: cfg.Mode, modeGiven: cfg.Mode != breaker.Enforce}
 }
 
 // allow returns the call that was let through, or nil for a rejected one.

@@ -30,7 +30,7 @@ type OpenError struct {
 	// Reason is why, such as "12 calls in a row failed over 1.2s", or the reason
 	// that an operator gave.
 	Reason string
-	// Since is when the circuit came into State.
+	// Since is when the circuit came into State; under ForceOpen, when that was set.
 	Since time.Time
 	// OutageSince is when it left Closed, however often it was probed since. Zero
 	// if the rules' circuit is closed.
@@ -59,7 +59,7 @@ func (e *OpenError) Error() string {
 		fmt.Fprintf(&s, " is %s", e.State)
 	}
 	since := e.OutageSince
-	if since.IsZero() {
+	if since.IsZero() || e.Mode == ForceOpen {
 		since = e.Since
 	}
 	if d := time.Since(since); !since.IsZero() && d >= time.Millisecond {

@@ -3,7 +3,9 @@ package breaker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -310,4 +312,37 @@ func TestUpdateOfAHealthyBreaker(t *testing.T) {
 		r.succeed(1)
 		r.wantSeen()
 	})
+}
+
+// The error of a forced circuit tells for how long it is forced, not for how long the outage
+// before has lasted.
+func TestForcedCircuitTellsSinceWhenItIsForced(t *testing.T) {
+	inBubble(t, breaker.Config{}, func(r rig) {
+		r.failAt(0, time.Second, 2*time.Second, 3*time.Second, 4*time.Second)
+		time.Sleep(time.Hour)
+		r.b.SetMode(breaker.ForceOpen, "maintenance")
+		time.Sleep(30 * time.Second)
+		r.b.SetMode(breaker.ForceOpen, "maintenance of the network")
+		time.Sleep(30 * time.Second)
+		if got := r.reject().Error(); !strings.Contains(got, "is forced open for 1m0s: maintenance of the network") {
+			r.Error(got)
+		}
+	})
+}
+
+// Once the kill switch is off again nothing is remembered of circuits that were closed.
+func TestKillSwitchLeavesNoRecordsOfClosedCircuits(t *testing.T) {
+	s := breaker.NewSet(breaker.Options{MaxKeys: 100})
+	s.Get("down").Trip(time.Hour, "a test")
+	s.SetMode(breaker.Disabled, "the breakers are to blame")
+	for i := range 400 {
+		s.Get(fmt.Sprint(i))
+	}
+	s.SetMode(breaker.Enforce, "they were not")
+	if got := s.Stats().Records; got > 1 {
+		t.Errorf("%d records", got)
+	}
+	if got := s.Get("down").State(); got != breaker.Open {
+		t.Errorf("the one that was open is %v", got)
+	}
 }

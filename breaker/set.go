@@ -293,7 +293,7 @@ func (s *Set) SetMode(m Mode, reason string) {
 	if m == Enforce {
 		s.mode = nil
 	}
-	s.ledger.setModes(m)
+	s.ledger.setModes(m, s.options.rules.Mode)
 	var all []*Breaker
 	for _, b := range s.All() {
 		all = append(all, b)
