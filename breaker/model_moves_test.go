@@ -35,12 +35,29 @@ func (m *model) answer(call *modelCall) {
 }
 
 // sends is Permit.Sending.
-func (m *model) sends(call *modelCall) { call.sending = call.answered.IsZero() }
+func (m *model) sends(call *modelCall) {
+	if !call.answered.IsZero() {
+		return
+	}
+	if !call.bypasses {
+		m.expireProbes()
+	}
+	call.sending, call.place, call.sendingSince = true, false, time.Now()
+}
 
 // send ends the time of sending.
 func (m *model) send(call *modelCall) {
-	if call.sending {
-		call.sending, call.sent = false, time.Now()
+	if !call.sending {
+		return
+	}
+	if !call.bypasses {
+		m.expireProbes()
+	}
+	now := time.Now()
+	call.sending, call.sent = false, now
+	call.place = call.placed && m.phase == slowlyStarted
+	if m.phase == probed {
+		call.lease = now.Add(m.lease)
 	}
 }
 

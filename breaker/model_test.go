@@ -107,22 +107,23 @@ type shedding struct {
 
 // A modelCall was let through.
 type modelCall struct {
-	generation  uint64
-	start       time.Time
-	sending     bool
-	sent        time.Time // zero: when it started
-	answered    time.Time // zero: not yet
-	wasAnswered bool      // before it ended
-	answeredIn  int       // the run
-	follows     bool      // the first failure of its run
-	watched     bool      // becomes overdue
-	probe       bool
-	lease       time.Time // of a probe
-	proven      bool      // has succeeded as a probe, and goes on
-	place       bool      // has one in the slow start
-	placed      bool      // had one
-	bypasses    bool      // was rejected, and let through under Observe
-	unjudged    bool      // was let through when Disabled
+	generation   uint64
+	start        time.Time
+	sending      bool
+	sendingSince time.Time
+	sent         time.Time // zero: when it started
+	answered     time.Time // zero: not yet
+	wasAnswered  bool      // before it ended
+	answeredIn   int       // the run
+	follows      bool      // the first failure of its run
+	watched      bool      // becomes overdue
+	probe        bool
+	lease        time.Time // of a probe
+	proven       bool      // has succeeded as a probe, and goes on
+	place        bool      // has one in the slow start
+	placed       bool      // had one
+	bypasses     bool      // was rejected, and let through under Observe
+	unjudged     bool      // was let through when Disabled
 }
 
 // waits reports whether the call is in flight.
@@ -198,7 +199,9 @@ func (m *model) admits(call *modelCall, now time.Time) bool {
 	case open:
 		return false
 	case probed:
-		call.probe = m.count(m.isOut) < m.cfg.Probes
+		call.probe = m.count(func(c *modelCall) bool {
+			return m.isOut(c) && (!c.sending || now.Sub(c.sendingSince) < time.Second)
+		}) < m.cfg.Probes
 		call.lease = now.Add(m.lease)
 		return call.probe
 	case slowlyStarted:
@@ -412,7 +415,7 @@ func (m *model) places() int {
 func (m *model) expirePlaces(now time.Time) {
 	step := func(t time.Time) int64 { return (1<<60 + int64(t.Sub(m.born))) / int64(m.slowStart.timeout/8) }
 	for _, c := range m.calls {
-		c.place = c.place && step(now)-step(c.start) <= 8
+		c.place = c.place && step(now)-step(c.began()) <= 8
 	}
 }
 
@@ -429,6 +432,8 @@ func (m *model) expireProbes() {
 		switch {
 		case first == nil || time.Now().Before(first.lease):
 			return
+		case first.sending:
+			first.proven = true // it says nothing any more, except by a failure
 		case first.answered.IsZero():
 			if m.expired == 0 {
 				m.expired, m.lateGood = m.generation+1, 0

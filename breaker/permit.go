@@ -231,7 +231,8 @@ type Sending struct {
 const sendingEnded = -1
 
 // Sending says that it is the caller's turn: until Sent is called the call is neither
-// timed nor waiting, so that a slow caller convicts nobody. It is not in
+// timed nor waiting, so that a slow caller convicts nobody, and has no place in a slow
+// start. A probe that is not sent within a second makes way for another one. It is not in
 // Snapshot.InFlight meanwhile. A call that ends or is answered before was not slow.
 // It allocates.
 func (p *Permit) Sending() *Sending {
@@ -245,13 +246,14 @@ func (p *Permit) Sending() *Sending {
 	}
 	p.more.sending = s
 	p.tag |= permitSlow
-	s.wait(-1)
+	s.wait(-1, p.start)
 	return s
 }
 
-// wait adds the call to those that were admitted, or takes it out for a while. Where its
-// generation has passed, those of the present one stay as they are.
-func (s *Sending) wait(n int64) {
+// wait adds the call to those that were admitted, as of at, or takes it out for a while that
+// began at its start. Where its generation has passed, those of the present one stay as
+// they are.
+func (s *Sending) wait(n, at int64) {
 	b := s.b
 	b.lock()
 	defer b.unlock()
@@ -259,20 +261,43 @@ func (s *Sending) wait(n int64) {
 		b.history.bypass.inFlight += int(n)
 		return
 	}
-	if now := b.shared.now(); n > 0 && b.lookDue(now) {
+	now := b.shared.now()
+	b.expireProbes(now)
+	if n > 0 && b.lookDue(now) {
 		b.look(now) // which takes calls for admitted before it
 	}
 	b.admitted.Add(uint64(n))
 	if generationOf(b.generation()^s.tag) != 0 {
 		b.remember().lateEnds -= uint64(n)
+		return
+	}
+	switch phase := b.past().phase.(type) {
+	case *probing:
+		since := now
+		if n > 0 {
+			since = 0
+		}
+		phase.send(Permit{tag: s.tag}.number(), since, at)
+	case *starting:
+		switch {
+		case s.tag&permitPlace == 0:
+		case n < 0:
+			phase.places.free(at)
+		default:
+			phase.places.expire(at)
+			phase.places.take(at)
+		}
 	}
 }
 
 // Sent says that the call is sent, and begins its time. Only the first call has an
 // effect, and none after the Permit was answered or has ended.
 func (s *Sending) Sent() {
-	if s.b != nil && s.state.CompareAndSwap(0, s.b.shared.now()) {
-		s.wait(1)
+	if s.b == nil {
+		return
+	}
+	if now := s.b.shared.now(); s.state.CompareAndSwap(0, now) {
+		s.wait(1, now)
 	}
 }
 
@@ -285,13 +310,8 @@ func (p *Permit) sent() {
 	p.more.sending = nil
 	at := s.state.Swap(sendingEnded)
 	if at == 0 {
-		s.wait(1)
 		at = p.b.shared.now()
-	}
-	if p.tag&permitPlace != 0 { // which is found by when the call began
-		p.b.lock()
-		p.b.freePlace(p)
-		p.b.unlock()
+		s.wait(1, at)
 	}
 	p.start = at
 	p.tag |= permitTimed

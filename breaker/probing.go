@@ -27,6 +27,7 @@ type leasedProbe struct {
 	number   uint16
 	until    int64
 	answered bool
+	sending  int64 // since when, or 0
 }
 
 // probe lets the first probes through.
@@ -55,8 +56,32 @@ func (p *probing) free(permit Permit) {
 	}
 }
 
+// send notes that the caller sends a probe since then, or not any more if that is 0.
+func (p *probing) send(number uint16, since, now int64) {
+	for i := range p.out {
+		if l := &p.out[i]; l.number == number {
+			if l.sending = since; since == 0 {
+				l.until = after(now, p.lease)
+			}
+		}
+	}
+}
+
+// longSending is how long a probe may take to be sent before it makes way for another one.
+const longSending = int64(time.Second)
+
+// taken is how many probes are awaited.
+func (p *probing) taken(now int64) (n int) {
+	for _, l := range p.out {
+		if l.sending == 0 || now-l.sending < longSending {
+			n++
+		}
+	}
+	return n
+}
+
 func (p *probing) admit(b *Breaker, now int64) (uint64, *OpenError) {
-	if len(p.out) >= b.rules.Load().Probes+p.nested {
+	if p.taken(now) >= b.rules.Load().Probes+p.nested {
 		return 0, p.err
 	}
 	p.number++
@@ -108,6 +133,9 @@ func (b *Breaker) expireProbes(now int64) {
 		switch {
 		case first.until > now:
 			return
+		case first.sending != 0: // which says nothing about the peer
+			p.end(first.number)
+			continue
 		case !first.answered:
 			if o := b.history.outage; !o.expired {
 				o.expired, o.expiredIn, o.lateGood = true, b.generation(), 0

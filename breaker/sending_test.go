@@ -236,8 +236,8 @@ func TestSendingGivesItsPlaceBack(t *testing.T) {
 	})
 }
 
-// An upload gives its own place in the slow start back, and not that of a call which began
-// when it was sent.
+// An upload has no place in the slow start while it is sent. It gives back the one that it
+// has then, and not that of a call which began when it was sent.
 func TestUploadGivesItsPlaceBackOnce(t *testing.T) {
 	for _, answered := range []bool{false, true} {
 		inBubble(t, startRule, func(r rig) {
@@ -245,12 +245,14 @@ func TestUploadGivesItsPlaceBackOnce(t *testing.T) {
 			upload := r.admit()
 			s := upload.Sending()
 			time.Sleep(time.Second)
-			r.fill()
+			calls := r.fill()
 			s.Sent()
 			if answered {
 				upload.Answered()
 			}
 			upload.Done(breaker.Ignored)
+			r.reject()
+			calls[0].Done(breaker.Ignored)
 			r.admit()
 			r.reject()
 		})
@@ -405,5 +407,29 @@ func TestCallThatWasSentJustNowIsNotOverdue(t *testing.T) {
 		if got := r.b.Snapshot().Counts.Overdue; got > 1 {
 			r.Errorf("%d overdue, and there is one call that waits for so long", got)
 		}
+	})
+}
+
+// Callers who stall their uploads keep nobody from a host that is well again: a probe that
+// is not sent in its time makes way, and the places of a slow start are for calls that are sent.
+func TestStalledUploadsHoldNoRecoveryBack(t *testing.T) {
+	inBubble(t, breaker.Config{Jitter: -1}, func(r rig) {
+		r.steady(20, 30*time.Second, of(0, 20*time.Millisecond))
+		r.steady(20, 10*time.Second, of(100, 0))
+		time.Sleep(10 * time.Second)
+		opened := r.b.Snapshot().Totals.Opened
+		r.admit().Sending()
+		r.want(breaker.HalfOpen)
+		time.Sleep(10 * time.Second)
+		for range 30 { // and so many are under way in the slow start
+			if p, err := r.b.Allow(r.Context()); err == nil {
+				p.Sending()
+			}
+		}
+		sent, rejected := r.steady(20, time.Minute, of(0, 20*time.Millisecond))
+		if s := r.b.Snapshot(); s.State != breaker.Closed || s.Totals.Opened != opened || rejected > sent/20 {
+			r.Errorf("%d sent, %d rejected; %+v", sent, rejected, s)
+		}
+		time.Sleep(time.Second)
 	})
 }
