@@ -21,7 +21,7 @@ type Config struct {
 	// Default 10s, at most 24h.
 	Window time.Duration
 	// WindowCalls, if positive, makes the window the last WindowCalls calls instead.
-	// Such a breaker takes a lock for each call. Default off, at most 1,000,000.
+	// Such a breaker takes a lock and 16 bytes for each. Default off, at most 1,000,000.
 	WindowCalls int
 	// MinCalls is the smallest number of calls in the window over which a rate
 	// is judged. Default 20, or WindowCalls if that is less. Negative: no

@@ -159,12 +159,12 @@ func (b *Breaker) roll(now int64) {
 // book puts a call that has ended into the window.
 func (b *Breaker) book(c Call, now int64) {
 	if calls := b.past().calls; calls != nil {
-		var call uint8
+		call := callAt{at: now}
 		if c.Outcome == Failure {
-			call |= callFailed
+			call.bits |= callFailed
 		}
 		if c.Slow {
-			call |= callSlow
+			call.bits |= callSlow
 		}
 		_, _, _, answered := b.sums()
 		calls.add(call, answered)
@@ -226,8 +226,8 @@ func (b *Breaker) count(now int64) (c Counts, failedIn int) {
 
 // callRate estimates how many calls came in a second of late.
 func (b *Breaker) callRate(c Counts, now int64) float64 {
-	if b.past().calls != nil { // no times are known: as long as the state has lasted
-		span := max(time.Duration(now-b.since), 100*time.Millisecond)
+	if w := b.past().calls; w != nil {
+		span := max(time.Duration(now-w.oldest(now)), 100*time.Millisecond)
 		return float64(c.Calls) / span.Seconds()
 	}
 	return float64(c.Calls+max(0, b.waiting())) / b.window.span(b.rules.Load(), now).Seconds()

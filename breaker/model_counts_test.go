@@ -293,8 +293,10 @@ func (m *model) demand(at time.Time) float64 {
 	switch in := m.window(at); {
 	case m.phase == open || m.phase == probed:
 		calls, since = int(m.totals.Rejected-m.opening.rejected), m.opening.began
-	case m.cfg.WindowCalls > 0: // which knows no times
-		calls, since = len(in), m.since
+	case m.cfg.WindowCalls > 0:
+		if calls = len(in); calls > 0 {
+			since = in[0].at
+		}
 	default:
 		calls = len(in) + m.count(func(c *modelCall) bool { return c.waits() && !c.bypasses })
 		if len(in) > 0 {
@@ -325,6 +327,9 @@ func (m *model) update(cfg breaker.Config) {
 		}
 	case cfg.WindowCalls > 0:
 		m.ended = m.mixed(in)
+		for i := range m.ended {
+			m.ended[i].at = now
+		}
 	default: // each has ended in the middle of its bucket
 		m.ended = nil
 		for _, e := range in {

@@ -97,12 +97,17 @@ func (r *rules) begin(index int64) int64 { return (index-firstBucket)*r.bucket +
 
 // callWindow holds the last calls, as many as WindowCalls says.
 type callWindow struct {
-	calls []uint8 // a ring of bits
+	calls []callAt // a ring
 	next  int
 	Counts
 
 	// How many calls had been answered, ever, when the ring began anew the last two times.
 	answered [2]uint32
+}
+
+type callAt struct {
+	at   int64 // when it ended
+	bits uint8
 }
 
 const (
@@ -111,51 +116,60 @@ const (
 )
 
 func newCallWindow(n int, answered uint32) *callWindow {
-	return &callWindow{calls: make([]uint8, n), answered: [2]uint32{answered, answered}}
+	return &callWindow{calls: make([]callAt, n), answered: [2]uint32{answered, answered}}
 }
 
-func (w *callWindow) add(call uint8, answered uint32) {
+func (w *callWindow) add(call callAt, answered uint32) {
 	if w.Calls == len(w.calls) {
-		w.count(w.calls[w.next], -1)
+		w.count(w.calls[w.next].bits, -1)
 	}
 	w.calls[w.next] = call
 	if w.next = (w.next + 1) % len(w.calls); w.next == 0 {
 		w.answered = [2]uint32{w.answered[1], answered}
 	}
-	w.count(call, 1)
+	w.count(call.bits, 1)
 }
 
-func (w *callWindow) count(call uint8, n int) {
+func (w *callWindow) count(bits uint8, n int) {
 	w.Calls += n
-	if call&callFailed != 0 {
+	if bits&callFailed != 0 {
 		w.Failures += n
 	}
-	if call&callSlow != 0 {
+	if bits&callSlow != 0 {
 		w.Slow += n
 	}
 }
 
 // each calls yield for every call in the window, oldest first.
-func (w *callWindow) each(yield func(call uint8)) {
+func (w *callWindow) each(yield func(call callAt)) {
 	for i := range w.Calls {
 		yield(w.calls[(w.next-w.Calls+i+len(w.calls))%len(w.calls)])
 	}
 }
 
-// pour adds the calls of a bucket. Their order is not known: failures and slow calls
-// are spread evenly, so that no run and no rate appears that was not there.
-func (w *callWindow) pour(b bucket, answered uint32) {
+// oldest is when the oldest call in the window ended, or now if there is none.
+func (w *callWindow) oldest(now int64) int64 {
+	if w.Calls == 0 {
+		return now
+	}
+	return w.calls[(w.next-w.Calls+len(w.calls))%len(w.calls)].at
+}
+
+// pour adds the calls of a bucket, as if they had ended now. Their order is not known:
+// failures and slow calls are spread evenly, so that no run and no rate appears that was
+// not there.
+func (w *callWindow) pour(b bucket, answered uint32, now int64) {
 	total := uint64(b.ok) + uint64(b.failed)
 	share := func(i uint64, n uint32) bool { // whether the call i is one of n among total
 		return (i+1)*uint64(n)/total > i*uint64(n)/total
 	}
 	for i := total - min(total, uint64(len(w.calls))); i < total; i++ {
-		var call uint8
+		call := callAt{at: now}
 		if share(i, b.failed) {
-			call |= callFailed
+			call.bits |= callFailed
 		}
 		if share(i, b.slow) {
-			call |= callSlow
+			call.bits |= callSlow
 		}
 		w.add(call, answered)
 	}
@@ -175,9 +189,9 @@ func (b *Breaker) rewindow(old, r *rules, now int64) {
 		calls := newCallWindow(r.WindowCalls, was.answered)
 		b.remember().calls = calls
 		if wasCalls != nil {
-			wasCalls.each(func(call uint8) { calls.add(call, was.answered) })
+			wasCalls.each(func(call callAt) { calls.add(call, was.answered) })
 		} else {
-			was.each(was.index, func(_ int64, in bucket) { calls.pour(in, was.answered) })
+			was.each(was.index, func(_ int64, in bucket) { calls.pour(in, was.answered, now) })
 		}
 		return
 	}

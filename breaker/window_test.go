@@ -229,3 +229,17 @@ func TestNewWindowKeepsAnsweredCalls(t *testing.T) {
 		}
 	})
 }
+
+// With WindowCalls, too, the first probe comes after about ten rejected calls, however long
+// the circuit has been closed.
+func TestWindowOfCallsKnowsTheRateOfCalls(t *testing.T) {
+	inBubble(t, breaker.Config{Jitter: -1, WindowCalls: 100}, func(r rig) {
+		r.steady(100, 10*time.Minute, of(0, 0))
+		for r.b.State() == breaker.Closed {
+			r.steady(100, 10*time.Millisecond, of(100, 0))
+		}
+		if wait := time.Until(r.b.Snapshot().Until); wait > 200*time.Millisecond {
+			r.Errorf("at 100 calls a second the first probe comes after %v", wait)
+		}
+	})
+}
