@@ -11,7 +11,7 @@ import (
 	modzip "golang.org/x/mod/zip"
 )
 
-// The zip of the root module, which everybody downloads, has less than 400 kB, tests and pages included
+// The zip of the root module, which everybody downloads, has less than 420 kB, tests and pages included
 // (docs/decisions.md says why not less). What weighs belongs into a nested module: pictures with the test
 // that takes them, figures with the bench, tests of no single package in test/.
 func TestRootModuleIsSmall(t *testing.T) {
@@ -21,7 +21,7 @@ func TestRootModuleIsSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d bytes", file.Len())
-	if file.Len() < 400_000 {
+	if file.Len() < 420_000 {
 		return
 	}
 	t.Error("the root module has become too large; its largest files:")
