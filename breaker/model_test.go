@@ -92,7 +92,7 @@ type slowStart struct {
 	admitted      int           // calls
 	rejects       bool          // has rejected calls
 	mayGrow       bool          // a call was rejected since the limit grew
-	gentle        bool          // a call has failed and fewer than 100 have succeeded since
+	gentle        bool          // a call has failed and fewer than 75 have succeeded since
 	calls, failed int           // of the present round
 	rounds        int           // before it
 	began         time.Time
@@ -369,7 +369,7 @@ func (m *model) endInSlowStart(failed bool, now time.Time) {
 	s.calls++
 	if failed {
 		s.failed++
-		least := max(1, n/20)
+		least := 1.0
 		if s.rounds == 0 && s.calls < 10 {
 			least = float64(s.calls) / 10
 		}
@@ -389,7 +389,7 @@ func (m *model) endInSlowStart(failed bool, now time.Time) {
 	s.failures = 0
 	s.good++
 	s.row++
-	if s.row >= 100 {
+	if s.row >= 75 {
 		s.gentle = false
 	}
 	if s.mayGrow {

@@ -32,9 +32,9 @@ type starting struct {
 }
 
 const (
-	enoughTime   = 2   // seconds of calls that succeed with nothing rejected between them end a slow start
-	enoughGood   = 50  // so many calls are enough for that, over calmSpan
-	gentleGood   = 100 // successes in a row after which the bound grows fast again
+	enoughTime   = 2  // seconds of calls that succeed with nothing rejected between them end a slow start
+	enoughGood   = 50 // so many calls are enough for that, over calmSpan
+	gentleGood   = 75 // successes in a row after which the bound grows fast again
 	calmSpan     = int64(1 * time.Second)
 	mostSpan     = int64(3 * time.Minute) // the slow starts of one outage last together
 	enoughFailed = 5                      // failures in a row end it as well
@@ -153,12 +153,12 @@ func (b *Breaker) endSlowStart(now int64, reason string) {
 }
 
 // tooManyFail reports whether more calls of a round failed than the usual rate and chance
-// explain: there may be too many at once. One in twenty is never too many, except among the
+// explain: there may be too many at once. One failure is never too many, except among the
 // first calls.
 func (s *starting) tooManyFail() bool {
 	n := s.roundOf()
 	spread := math.Sqrt(s.usual * (1 - s.usual) * n)
-	least := max(1, n/20)
+	least := 1.0
 	if s.rounds == 0 {
 		least = min(1, float64(s.round.calls)/leastRound)
 	}

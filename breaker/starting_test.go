@@ -213,7 +213,7 @@ func TestFailuresInASlowStart(t *testing.T) {
 	})
 }
 
-// After a failure the bound grows by one a round of calls, until 100 have succeeded in a
+// After a failure the bound grows by one a round of calls, until 75 have succeeded in a
 // row; then by one a call again.
 func TestSlowStartIsGentleAfterAFailure(t *testing.T) {
 	inBubble(t, startRule, func(r rig) {
@@ -222,7 +222,7 @@ func TestSlowStartIsGentleAfterAFailure(t *testing.T) {
 		out[0].Done(breaker.Failure)
 		doneAll(out[1:], breaker.Ignored)
 		bound, good := len(out)/2, 0
-		for good < 100 {
+		for good < 75 {
 			out = r.fill()
 			if len(out) != bound {
 				r.Fatalf("%d in flight after %d successes, want %d", len(out), good, bound)
