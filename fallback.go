@@ -135,6 +135,13 @@ func Reroute(rt http.RoundTripper) Fallback {
 
 type fallbackKey struct{}
 
+// A standIn is what a request's context holds of the response that was given in the place of the
+// host's, and of why.
+type standIn struct {
+	res *http.Response
+	err error // of the host, or the rejection; nil if the host's response was a failure
+}
+
 // An askedKey marks the context of a request about which a Transport's Fallback is asked.
 type askedKey struct{ *Transport }
 
@@ -142,7 +149,12 @@ type askedKey struct{ *Transport }
 // was asked. It also works on what [http.Client] returns. It is false for nil, and for
 // the response to another request that was made with res.Request's context.
 func IsFallback(res *http.Response) bool {
-	return res != nil && res.Request != nil && res.Request.Context().Value(fallbackKey{}) == any(res)
+	return res != nil && res.Request != nil && standInOf(res).res == res
+}
+
+func standInOf(res *http.Response) standIn {
+	s, _ := res.Request.Context().Value(fallbackKey{}).(standIn)
+	return s
 }
 
 // isFallbackOf is IsFallback for what a base returned for req, at no cost where it left
@@ -226,7 +238,7 @@ func complete(res *http.Response, r Result) {
 			res.Header.Set("Retry-After", r.Response.Header.Get("Retry-After"))
 		}
 	}
-	res.Request = r.Request.WithContext(context.WithValue(r.Request.Context(), fallbackKey{}, res))
+	res.Request = r.Request.WithContext(context.WithValue(r.Request.Context(), fallbackKey{}, standIn{res, r.Err}))
 }
 
 // setRetryAfter sets the Retry-After field for requests that open has rejected: at

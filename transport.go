@@ -322,7 +322,11 @@ func (t *Transport) send(req *http.Request, permit breaker.Permit) (*http.Respon
 		body.atFirstByte = kind == eventStream || kind == grpcContent && permit.Probe()
 		res.Body = body
 	case outcome == breaker.Ignored:
-		permit.Ignore(err)
+		why := err
+		if res != nil && isFallbackOf(req, res) {
+			why = standInOf(res).err
+		}
+		permit.Ignore(why)
 	default:
 		permit.Done(outcome)
 	}

@@ -483,12 +483,14 @@ func TestFirstHostsBreakerIsTheSetsOwn(t *testing.T) {
 // A transport over another one of the same Set, and one whose base fetches tokens from the
 // host that is called, have calls inside of their calls. Their circuit closes again.
 func TestCallsInsideOfCallsComeBack(t *testing.T) {
-	for _, name := range []string{"stacked", "tokens"} {
+	for _, name := range []string{"stacked", "stacked, with a fallback", "tokens"} {
 		synctest.Test(t, func(t *testing.T) {
 			status, circuits := 503, breaker.NewSet(breaker.Options{})
 			host := rig.BaseFunc(func(req *http.Request) (*http.Response, error) { return rig.Respond(status, "")(req) })
 			inner := httpbreaker.New(&httpbreaker.Config{Base: host, Breakers: circuits})
-			base := map[string]http.RoundTripper{"stacked": inner, "tokens": rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
+			base := map[string]http.RoundTripper{"stacked": inner, "stacked, with a fallback": httpbreaker.New(&httpbreaker.Config{
+				Base: host, Breakers: circuits, Fallback: httpbreaker.Respond(200, nil, nil),
+			}), "tokens": rig.BaseFunc(func(req *http.Request) (*http.Response, error) {
 				if _, err := inner.RoundTrip(rig.NewRequest(t, "GET", "http://a.test/token", nil)); err != nil {
 					return nil, fmt.Errorf("no token: %w", err)
 				}
