@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-0b728cf8/httpbreaker/breaker"
@@ -197,7 +198,7 @@ func TestBusyHostWithErrorsComesBackSoon(t *testing.T) {
 		took      time.Duration
 		before    time.Duration
 	}{
-		{1000, 5, 50 * time.Millisecond, time.Minute}, {3000, 2, 50 * time.Millisecond, time.Minute},
+		{1000, 5, 50 * time.Millisecond, 20 * time.Second},
 		{300, 2, 300 * time.Millisecond, time.Minute}, {100, 5, 200 * time.Millisecond, 9 * time.Second},
 	} {
 		inBubble(t, breaker.Config{}, func(r rig) {
@@ -263,14 +264,16 @@ func TestOneGoodProbeInALongOutageTakesNoSlowStartAway(t *testing.T) {
 			r.steady(100, 10*time.Millisecond, of(0, 0))
 		}
 		r.steady(100, 10*time.Minute, of(100, 0))
+		synctest.Wait()
 		before := len(*r.seen)
 		r.steady(100, 10*time.Second, of(0, 50*time.Millisecond))
+		time.Sleep(time.Second)
+		synctest.Wait()
 		for _, c := range (*r.seen)[before:] {
 			if c.To == breaker.Closed && c.Reason == "1 probe succeeded" {
 				r.Errorf("closed by one probe after an outage of %v", c.At.Sub(c.OutageSince))
 			}
 		}
-		time.Sleep(time.Second)
 	})
 }
 
