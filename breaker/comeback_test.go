@@ -31,6 +31,7 @@ func (r rig) steady(perSecond float64, span time.Duration, answer func(n int) (t
 		}
 		time.Sleep(time.Duration(float64(time.Second) / perSecond))
 	}
+	synctest.Wait()
 	return sent, rejected
 }
 
@@ -264,7 +265,6 @@ func TestOneGoodProbeInALongOutageTakesNoSlowStartAway(t *testing.T) {
 			r.steady(100, 10*time.Millisecond, of(0, 0))
 		}
 		r.steady(100, 10*time.Minute, of(100, 0))
-		synctest.Wait()
 		before := len(*r.seen)
 		r.steady(100, 10*time.Second, of(0, 50*time.Millisecond))
 		time.Sleep(time.Second)

@@ -30,6 +30,7 @@ func (r rig) drive(perSecond int, end time.Duration, call func(n int) (time.Dura
 		peak = max(peak, r.b.Snapshot().InFlight)
 		time.Sleep(time.Second / time.Duration(perSecond))
 	}
+	synctest.Wait() // for those that end in this moment, so that r.seen may be read
 	return peak
 }
 
