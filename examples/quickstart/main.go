@@ -28,9 +28,11 @@ import (
 )
 
 const (
-	beat    = 200 * time.Millisecond // from one request to the next
-	beats   = 60
-	timeout = time.Second // for how long the client waits for an answer
+	beat  = 200 * time.Millisecond // from one request to the next
+	beats = 60
+	// For how long the client waits for an answer. It is no multiple of a beat, or an old
+	// request would fail at the moment of a new one, and lines would come in either order.
+	timeout = 900 * time.Millisecond
 )
 
 // script is what the server of the prices does, from which time on, a round being a beat.
@@ -42,7 +44,7 @@ var script = []struct {
 	{0, "answers", answer},
 	{2000 * time.Millisecond, "hangs", hang},
 	{6600 * time.Millisecond, "answers 500", fail},
-	{8000 * time.Millisecond, "has recovered", answer},
+	{7400 * time.Millisecond, "has recovered", answer},
 }
 
 func main() {

@@ -36,7 +36,7 @@ func TestRun(t *testing.T) {
 			inOrder(t, text,
 				`● prices: "fresh from the server"`,
 				"the prices server hangs",
-				"✗ prices: no answer within 1s",
+				"✗ prices: no answer within 900ms",
 				"closed → open: ", " calls in a row failed",
 				`◆ prices: rejected, fallback "yesterday's prices"`,
 				"open → half-open: ",
