@@ -33,7 +33,7 @@ type watchedBody struct {
 type bodyDetails struct {
 	t           *Transport
 	upload      *requestBody
-	start       time.Duration // of the call, since t.epoch; of the body if calls are not timed
+	start       time.Duration // of the call, since the process began; of the body if calls are not timed
 	headerAfter time.Duration
 }
 
@@ -49,7 +49,7 @@ func (t *Transport) newBody(kind content, details bodyDetails) *watchedBody {
 	})
 	both.bodyDetails = details
 	if both.events = kind == eventStream; both.events && !t.timed {
-		both.start = t.sinceEpoch()
+		both.start = sinceStart()
 	}
 	both.details = &both.bodyDetails
 	return &both.watchedBody
@@ -109,10 +109,8 @@ func (b *watchedBody) callerTookTime(began uint32) bool {
 // longIdle is for how many milliseconds a caller may leave a body alone and still blame the host.
 const longIdle = 1000
 
-var processStart = time.Now()
-
 // milliseconds is the time since this process began, which wraps after 49 days. It is never 0.
-func milliseconds() uint32 { return uint32(time.Since(processStart).Milliseconds()) | 1 }
+func milliseconds() uint32 { return uint32(sinceStart().Milliseconds()) | 1 }
 
 // Close settles first, because closing makes a blocked Read fail, and that error means
 // nothing. A caller who has seen enough says nothing against the host, so closing early is
@@ -141,7 +139,7 @@ func (b *watchedBody) ended(err error) {
 		return
 	}
 	defer b.permit.Done(breaker.Ignored) // counts only if Classify panics
-	if b.events && b.details.t.sinceEpoch()-b.details.start-b.details.headerAfter >= eventStreamLives {
+	if b.events && sinceStart()-b.details.start-b.details.headerAfter >= eventStreamLives {
 		b.permit.Done(breaker.Success)
 		return
 	}

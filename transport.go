@@ -129,9 +129,8 @@ type Config struct {
 type Transport struct {
 	init      sync.Once // fills in what cfg leaves open
 	cfg       Config
-	byDefault bool // Classify is DefaultClassifier
-	timed     bool // somebody reads Result.Duration
-	epoch     time.Time
+	byDefault bool                      // Classify is DefaultClassifier
+	timed     bool                      // somebody reads Result.Duration
 	first     atomic.Pointer[knownHost] // where ByHost gives the keys
 }
 
@@ -161,7 +160,6 @@ func New(cfg *Config) *Transport {
 func (t *Transport) setDefaults() {
 	t.byDefault = t.cfg.Classify == nil
 	t.timed = !t.byDefault || t.cfg.FallbackOnFailure
-	t.epoch = time.Now()
 	if t.cfg.Base == nil {
 		t.cfg.Base = cleanhttp.DefaultPooledTransport()
 	}
@@ -348,16 +346,18 @@ func (t *Transport) watches(req *http.Request, res *http.Response, kind content,
 	return canBeWatched(req, res, kind)
 }
 
-// clock is the time since the Transport was first used, or zero if nobody wants to know
+// clock is the time since this process began, or zero if nobody wants to know
 // how long anything took.
 func (t *Transport) clock() time.Duration {
 	if !t.timed {
 		return 0
 	}
-	return t.sinceEpoch()
+	return sinceStart()
 }
 
-func (t *Transport) sinceEpoch() time.Duration { return time.Since(t.epoch) }
+var processStart = time.Now()
+
+func sinceStart() time.Duration { return time.Since(processStart) }
 
 // judge says what a round trip means and, if it asks us to keep away by Retry-After,
 // for how long.
